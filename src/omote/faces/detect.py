@@ -1,0 +1,212 @@
+"""Find faces: box, score and five points, with any network that meets YuNet's output contract."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from omote.errors import ModelError, UsageError
+from omote.faces.face import Face
+from omote.zoo import Session, native_weights
+
+STRIDES = (8, 16, 32)
+_MULTIPLE = 32
+_WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a network of this family wants at its entrance; the exit is the same for all.
+
+    Exit, for every stride s of 8, 16, 32 and n = H/s * W/s cells in row order: `cls_s` and `obj_s`
+    (1, n, 1) in 0..1, whose geometric mean is the score; `bbox_s` (1, n, 4): centre = (cell + xy) * s,
+    size = exp(wh) * s; `kps_s` (1, n, 10): point = (cell + xy) * s. Cells count from 0, with no half added.
+    Source: Wu et al., YuNet: A Tiny Millisecond-level Face Detector, 2023.
+
+    Attributes:
+        input: name of the only input, (1, 3, H, W) float32 in 0..255, H and W multiples of 32.
+        bgr: whether the network wants blue first.
+        threshold: the score from which on a detection is a face, unless the caller says otherwise.
+    """
+
+    input: str
+    bgr: bool
+    threshold: float
+
+
+CONTRACTS = (
+    Contract(input="rgb", bgr=False, threshold=0.5),  # omote-detect
+    Contract(input="input", bgr=True, threshold=0.5),  # YuNet-n and YuNet-s
+)
+
+
+class Detector:
+    """Finds faces in pictures. Settings do not change after construction; any thread may call `find`.
+
+    Args:
+        model: a session, or None for Omote's own network.
+        size: pictures are shrunk so that their longer side is at most this many pixels, never enlarged.
+        threshold: lowest score that counts, 0..1; None takes the network's own.
+        nms: of two boxes that overlap by more than this (intersection over union) the better one stays.
+
+    Raises:
+        ModelError: the network does not meet the contract.
+        UsageError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: Session | None = None,
+        *,
+        size: int = 640,
+        threshold: float | None = None,
+        nms: float = 0.4,
+    ) -> None:
+        if size < _MULTIPLE:
+            raise UsageError(f"detector size {size} is too small: give at least {_MULTIPLE} pixels")
+        for name, value in (("threshold", threshold), ("nms", nms)):
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"detector {name} {value} is out of range: give 0 to 1")
+        self._session = Session(native_weights("detect")) if model is None else model
+        self.contract = _contract_of(self._session, "the detector")
+        self._outputs = {name: index for index, name in enumerate(self._session.outputs)}
+        self.size = size
+        self.threshold = self.contract.threshold if threshold is None else threshold
+        self.nms = nms
+
+    @classmethod
+    def from_file(cls, path: str | Path, **settings: Any) -> "Detector":
+        """Load any network of the family from an ONNX file: omote-detect, YuNet-n, YuNet-s.
+
+        Raises:
+            ModelError: the file is missing, is no network, or does not meet the contract.
+        """
+        session = Session(path)
+        _contract_of(session, str(path))
+        return cls(session, **settings)
+
+    def find(self, pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> list[Face]:
+        """Return the faces of a picture, largest first.
+
+        A face that fills the picture is easily missed, so a picture without any is tried once more at
+        half the size with a border around.
+
+        Args:
+            pixels: (H, W, 3) RGB, uint8 or uint16 over its whole range.
+
+        Raises:
+            ValueError: pixels are not such an array.
+        """
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"expected (H, W, 3) uint8 or uint16, got {pixels.shape} {pixels.dtype}")
+        height, width = pixels.shape[:2]
+        if not height or not width:
+            return []
+        scale = min(1.0, self.size / max(height, width))
+        small = _shrink(pixels, scale)
+        faces = self._look(small, border=0)
+        if not len(faces):
+            scale *= 0.5
+            small = _shrink(small, 0.5)
+            faces = self._look(small, border=max(small.shape[:2]) // 2)
+        factors = np.array([width / small.shape[1], height / small.shape[0]], np.float32)
+        found = []
+        for row in faces:
+            xy = (row[1:].reshape(7, 2) + 0.5) * factors - 0.5
+            found.append(Face(box=xy[:2].ravel(), score=float(row[0]), points=xy[2:]))
+        return sorted(found, key=lambda face: -face.width * face.height)
+
+    def _look(self, picture: npt.NDArray[np.uint8], border: int) -> Array:
+        """Run the network on a picture with a border; rows of score, box, points in pixels of the picture."""
+        height, width = (value + 2 * border for value in picture.shape[:2])
+        canvas = np.zeros(
+            (-(-height // _MULTIPLE) * _MULTIPLE, -(-width // _MULTIPLE) * _MULTIPLE, 3), np.uint8
+        )
+        canvas[border : height - border, border : width - border] = picture
+        blob = cv2.dnn.blobFromImage(canvas, swapRB=self.contract.bgr)
+        outputs = self._session.run(blob)
+        cells = (canvas.shape[0], canvas.shape[1])
+        rows = np.concatenate(
+            [
+                decode(
+                    *(outputs[self._outputs[f"{kind}_{stride}"]] for kind in _WIDTHS),
+                    stride,
+                    cells,
+                    self.threshold,
+                )
+                for stride in STRIDES
+            ]
+        )
+        rows = rows[suppress(rows[:, 1:5], rows[:, 0], self.nms)]
+        rows[:, 1:] -= border
+        return rows
+
+
+def decode(
+    cls: Array, obj: Array, box: Array, points: Array, stride: int, size: tuple[int, int], threshold: float
+) -> Array:
+    """Turn the maps of one stride into rows of score, x0 y0 x1 y1, and five points x y (15 values).
+
+    Args:
+        cls: (1, n, 1), and so on as in `Contract`.
+        size: height and width of the network's input.
+        threshold: rows with a lower score are left out.
+    """
+    columns = size[1] // stride
+    score = np.sqrt(np.clip(cls, 0, 1) * np.clip(obj, 0, 1)).ravel()
+    kept = np.flatnonzero(score >= threshold)
+    cell = np.stack([kept % columns, kept // columns], axis=1).astype(np.float32)
+    centre = (cell + box[0, kept, :2]) * stride
+    half = np.exp(box[0, kept, 2:]) * (stride / 2)
+    xy = (cell[:, None] + points[0, kept].reshape(-1, 5, 2)) * stride
+    return np.concatenate([score[kept, None], centre - half, centre + half, xy.reshape(-1, 10)], axis=1)
+
+
+def suppress(boxes: Array, scores: Array, overlap: float) -> npt.NDArray[np.intp]:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: (n, 4) x0 y0 x1 y1.
+        scores: (n,).
+        overlap: a box falls if its intersection over union with a better one is larger than this.
+
+    Returns:
+        Indices of the boxes that stay, best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept = []
+    while len(order):
+        best, rest = order[0], order[1:]
+        kept.append(best)
+        span = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
+        shared = np.prod(np.maximum(span, 0), axis=1)
+        order = rest[shared <= overlap * (area[best] + area[rest] - shared)]
+    return np.array(kept, np.intp)
+
+
+def _contract_of(session: Session, name: str) -> Contract:
+    """Find the contract that a network meets; its input name tells the family members apart."""
+    found = [contract for contract in CONTRACTS if [contract.input] == list(session.inputs)]
+    wanted = {f"{kind}_{stride}" for kind in _WIDTHS for stride in STRIDES}
+    if not found or not wanted <= set(session.outputs):
+        raise ModelError(
+            f"{name}: not a face detector that Omote can read; it needs one input ('rgb' or 'input') "
+            "and outputs cls_, obj_, bbox_, kps_ for strides 8, 16, 32, as omote-detect and YuNet have"
+        )
+    return found[0]
+
+
+def _shrink(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], scale: float) -> npt.NDArray[np.uint8]:
+    """Shrink to `scale` (at most 1) and to 8 bits."""
+    if scale < 1:
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    if pixels.dtype == np.uint16:
+        return (pixels >> 8).astype(np.uint8)
+    return pixels.astype(np.uint8, copy=False)

@@ -1,1 +1,21 @@
-"""TODO"""
+"""Put the new face back: masks, colour, blending and paste-back."""
+
+from omote.compose.blend import BLEND_METHODS, BlendMethod, blend
+from omote.compose.colour import COLOUR_METHODS, ColourMethod, match_colour
+from omote.compose.masks import box_mask, hull_mask, polygon_mask
+from omote.compose.paste import full_scale, paste, to_float
+
+__all__ = [
+    "BLEND_METHODS",
+    "COLOUR_METHODS",
+    "BlendMethod",
+    "ColourMethod",
+    "blend",
+    "box_mask",
+    "full_scale",
+    "hull_mask",
+    "match_colour",
+    "paste",
+    "polygon_mask",
+    "to_float",
+]

@@ -4,7 +4,7 @@ Template coordinates are fractions of the crop size, as the networks that use th
 (origins in docs/architecture.md). A crop pixel (x, y) and a picture pixel are joined by one 2×3 matrix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import UsageError
+from omote.faces.face import Face
 
 Array = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -80,10 +81,12 @@ class Crop:
     Attributes:
         pixels: (size, size, 3) RGB, dtype of the picture.
         matrix: (2, 3) float64, takes picture (x, y, 1) to crop (x, y).
+        face: the face in crop pixels.
     """
 
     pixels: Pixels
     matrix: Matrix
+    face: Face
 
     @property
     def size(self) -> int:
@@ -161,17 +164,32 @@ def warp(pixels: Pixels, matrix: Matrix, size: tuple[int, int], border: int = cv
     return cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
 
-def align(pixels: Pixels, points: npt.ArrayLike, template_name: str, size: int) -> Crop:
-    """Cut the face out of a picture so that its five points lie on a template.
+def move(face: Face, matrix: Matrix) -> Face:
+    """Carry a face into the coordinates that `matrix`, a similarity, leads to; z scales with x and y."""
+    corners = transform(face.box[[[0, 1], [2, 1], [2, 3], [0, 3]]], matrix)
+    mesh = face.mesh
+    if mesh is not None:
+        scale = np.hypot(matrix[0, 0], matrix[1, 0])
+        mesh = np.column_stack([transform(mesh[:, :2], matrix), mesh[:, 2] * scale]).astype(np.float32)
+    return replace(
+        face,
+        box=np.concatenate([corners.min(0), corners.max(0)]).astype(np.float32),
+        points=transform(face.points, matrix).astype(np.float32),
+        mesh=mesh,
+    )
+
+
+def align(pixels: Pixels, face: Face, template_name: str, size: int) -> Crop:
+    """Cut a face out of a picture so that its five points lie on a template.
 
     Args:
         pixels: (H, W, 3) RGB.
-        points: (5, 2) in picture pixels.
+        face: a face of that picture.
         template_name: a key of `TEMPLATES`.
         size: side of the crop in pixels.
     """
-    matrix = similarity(points, template(template_name) * size)
-    return Crop(warp(pixels, matrix, (size, size)), matrix)
+    matrix = similarity(face.points, template(template_name) * size)
+    return Crop(warp(pixels, matrix, (size, size)), matrix, move(face, matrix))
 
 
 def unalign(crop: Crop, size: tuple[int, int]) -> Pixels:

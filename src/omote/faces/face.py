@@ -15,7 +15,8 @@ class Face:
     Attributes:
         box: (4,) float32, x0 y0 x1 y1.
         score: detector confidence, 0..1.
-        points: (5, 2) float32: left eye, right eye, nose tip, left and right mouth corner, as seen in the picture.
+        points: (5, 2) float32: left eye, right eye, nose tip, left and right mouth corner,
+            as seen in the picture.
         mesh: (478, 3) float32 in MediaPipe's order: x, y, and z in the same unit as x (smaller is nearer
             to the camera, 0 near the middle of the head); 468..477 are the irises.
         presence: 0..1, how sure the mesh network is that it looks at a face.

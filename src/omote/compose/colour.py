@@ -1,0 +1,96 @@
+"""Colour transfer: give the new face the light and colour of the picture that it enters."""
+
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+ColourMethod = Literal["none", "reinhard", "transport", "light"]
+COLOUR_METHODS: tuple[ColourMethod, ...] = get_args(ColourMethod)
+
+
+def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = "light") -> Array:
+    """Shift the colours of `new` towards those of `target`, as seen through a mask.
+
+    Args:
+        new: (N, N, 3) float32 RGB in 0..1, the new face.
+        target: (N, N, 3) float32 RGB in 0..1, the same place in the picture.
+        mask: (N, N) float32 in 0..1, where the statistics are taken.
+        method: `reinhard` (mean and spread of each Lab channel), `transport` (linear optimal transport
+            between the two RGB distributions), `light` (transport, then the slow changes of light across
+            the face, so that shadows stay where they were), or `none`.
+
+    Returns:
+        (N, N, 3) float32 in 0..1.
+    """
+    if method == "none" or mask.sum() < 16:
+        return new
+    if method == "reinhard":
+        return reinhard(new, target, mask)
+    moved = transport(new, target, mask)
+    return relight(moved, target, mask) if method == "light" else moved
+
+
+def reinhard(new: Array, target: Array, mask: Array) -> Array:
+    """Match mean and standard deviation per Lab channel (Reinhard et al. 2001)."""
+    a, b = cv2.cvtColor(new, cv2.COLOR_RGB2Lab), cv2.cvtColor(target, cv2.COLOR_RGB2Lab)
+    weight = (mask / mask.sum())[..., None]
+    a_mean, b_mean = (weight * a).sum((0, 1)), (weight * b).sum((0, 1))
+    a_std = np.sqrt((weight * (a - a_mean) ** 2).sum((0, 1)))
+    b_std = np.sqrt((weight * (b - b_mean) ** 2).sum((0, 1)))
+    moved = (a - a_mean) * _limited_gain(b_std, a_std) + b_mean
+    return np.clip(cv2.cvtColor(moved.astype(np.float32), cv2.COLOR_Lab2RGB), 0, 1)
+
+
+def transport(new: Array, target: Array, mask: Array) -> Array:
+    """Linear Monge-Kantorovich map between the two colour distributions (Pitié & Kokaram 2007)."""
+    a_mean, a_cov = _moments(new, mask)
+    b_mean, b_cov = _moments(target, mask)
+    root, inverse_root = _square_roots(a_cov)
+    middle, _ = _square_roots(root @ b_cov @ root)
+    linear = inverse_root @ middle @ inverse_root
+    # A flat source (fog, over-exposure) must not be stretched into noise.
+    gains, axes = np.linalg.eigh(linear)
+    linear = axes @ np.diag(np.clip(gains, 0.5, 1.6)) @ axes.T
+    matrix = np.column_stack([linear, b_mean - linear @ a_mean]).astype(np.float32)
+    return np.clip(cv2.transform(new, matrix), 0, 1)
+
+
+def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Array:
+    """Replace the slow changes of light and colour across the new face by those of the target.
+
+    Args:
+        width: standard deviation of what counts as slow, as a fraction of the crop size.
+    """
+    size = new.shape[0]
+    # Slow changes need few pixels: work on a small copy, then enlarge.
+    small = max(16, min(64, size))
+    weight = cv2.resize(mask, (small, small), interpolation=cv2.INTER_AREA)
+    difference = cv2.resize(target - new, (small, small), interpolation=cv2.INTER_AREA)
+    sigma = width * small
+    total = cv2.GaussianBlur(weight, (0, 0), sigma)
+    slow = cv2.GaussianBlur(difference * weight[..., None], (0, 0), sigma) / (total[..., None] + 1e-3)
+    return np.clip(new + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR), 0, 1)
+
+
+def _moments(pixels: Array, mask: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Weighted mean (3,) and covariance (3, 3); every other pixel is plenty."""
+    values = pixels[::2, ::2].reshape(-1, 3).astype(np.float64)
+    weights = mask[::2, ::2].reshape(-1).astype(np.float64)
+    weights /= max(weights.sum(), 1e-9)
+    mean = weights @ values
+    centred = values - mean
+    return mean, (centred * weights[:, None]).T @ centred + 1e-5 * np.eye(3)
+
+
+def _square_roots(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Square root of a symmetric positive matrix, and the inverse of that root."""
+    values, vectors = np.linalg.eigh(matrix)
+    roots = np.sqrt(np.maximum(values, 1e-12))
+    return (vectors * roots) @ vectors.T, (vectors / roots) @ vectors.T
+
+
+def _limited_gain(wanted: Array, present: Array) -> Array:
+    return np.clip(wanted / np.maximum(present, 1e-4), 0.5, 1.6).astype(np.float32)

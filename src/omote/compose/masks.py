@@ -1,0 +1,57 @@
+"""Soft masks of a crop: where the new face shows (1) and where the picture stays as it is (0)."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+def box_mask(size: int, blur: float = 0.15, padding: float = 0.0) -> Array:
+    """Mask that is 1 in the middle of the crop and falls to exactly 0 at its border.
+
+    Args:
+        size: side of the crop in pixels.
+        blur: width of the soft edge as a fraction of the size, 0..0.5.
+        padding: width of the empty rim as a fraction of the size, 0..0.5.
+
+    Returns:
+        (size, size) float32 in 0..1.
+    """
+    distance = np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5) / size
+    ramp = smooth_step((distance - padding - 0.5 / size) / max(blur, 1.0 / size))
+    return np.minimum(ramp[:, None], ramp[None, :])
+
+
+def polygon_mask(points: npt.ArrayLike, size: int, grow: float = 0.0, feather: float = 0.0) -> Array:
+    """Mask of a polygon with a soft edge on its inner side.
+
+    Args:
+        points: (N, 2) corners in crop pixels, in order.
+        size: side of the crop in pixels.
+        grow: moves the edge outwards (or inwards when negative), in pixels.
+        feather: width of the soft edge in pixels; it lies inside the (grown) edge.
+
+    Returns:
+        (size, size) float32 in 0..1, exactly 0 outside.
+    """
+    corners = np.round(np.asarray(points, np.float64) * 16).astype(np.int32)
+    filled = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(filled, [corners], 1, shift=4)
+    inside = cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_3)
+    if grow > 0:
+        outside = cv2.distanceTransform(1 - filled, cv2.DIST_L2, cv2.DIST_MASK_3)
+        inside = np.where(filled > 0, inside, 1 - outside)
+    return smooth_step((inside + grow) / max(feather, 1.0))
+
+
+def hull_mask(points: npt.ArrayLike, size: int, grow: float = 0.0, feather: float = 0.0) -> Array:
+    """Mask of the convex hull of points; arguments as for `polygon_mask`."""
+    hull = cv2.convexHull(np.asarray(points, np.float32).reshape(-1, 1, 2))
+    return polygon_mask(hull[:, 0], size, grow, feather)
+
+
+def smooth_step(x: npt.ArrayLike) -> Array:
+    """Cubic step from 0 (x ≤ 0) to 1 (x ≥ 1) with flat ends."""
+    t = np.clip(np.asarray(x, np.float32), 0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,5 @@
+"""`python -m omote`."""
+
+from omote.cli.main import main
+
+main()

@@ -1,0 +1,55 @@
+"""What commands print: a progress bar, and a closing line that says what was done."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omote.pipelines import Progress, SwapReport
+
+
+@contextmanager
+def film_progress(title: str) -> "Iterator[Callable[[Progress], None]]":
+    """Show frames, frames per second and time left on a terminal; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(title, total=None, rate="")
+
+        def report(progress: "Progress") -> None:
+            speed = bar.tasks[0].speed
+            bar.update(
+                task,
+                completed=progress.done,
+                total=progress.total,
+                rate=f"{speed:.1f} fps" if speed else "",
+            )
+
+        yield report
+
+
+def summary(result: "SwapReport", stages: bool = False) -> None:
+    """Print what a swap did, in one line; then its notes, and on request its stage table."""
+    faces = _count(result.swapped, "face")
+    frames = f" in {_count(result.frames, 'frame')}, {result.frame_rate:.1f} fps" if result.frames > 1 else ""
+    empty = f", {result.empty} without a face" if result.empty else ""
+    print(f"{faces} swapped{frames}{empty}, {result.seconds:.1f} s: {result.output}")
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if stages:
+        for name, seconds in result.stages.items():
+            print(f"  {name:<8} {1000 * seconds / max(result.frames, 1):7.1f} ms/frame")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,89 @@
+"""`omote faces`: list the faces of a picture."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from omote.faces.face import Face
+    from omote.media import Picture
+
+
+def faces(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A photo or film.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    mesh: Annotated[
+        bool, typer.Option("--mesh", help="With --json: print the 478 mesh points, too.")
+    ] = False,
+    draw: Annotated[
+        Path | None, typer.Option(help="Write the picture with boxes, points and mesh to this file.")
+    ] = None,
+    at: Annotated[float, typer.Option(help="For a film: look at the frame of this second.")] = 0.0,
+    detector: Annotated[
+        Path | None, typer.Option(help="ONNX file of a YuNet-like detector [default: Omote's own]")
+    ] = None,
+    detector_size: Annotated[int, typer.Option(help="Longest side, in pixels, for the detector.")] = 640,
+    score: Annotated[float | None, typer.Option(help="Least detector score [default: the network's]")] = None,
+    max_pixels: Annotated[
+        int, typer.Option(help="Refuse pictures and frames larger than this.")
+    ] = 100_000_000,
+) -> None:
+    """List the faces of FILE, left to right: box, score, pose."""
+    from dataclasses import replace
+
+    from omote.faces.detect import Detector
+    from omote.faces.draw import draw_faces
+    from omote.faces.finder import FaceFinder
+    from omote.media import save_image
+
+    options: dict[str, Any] = {"size": detector_size, "threshold": score}
+    finder = FaceFinder(Detector.from_file(detector, **options) if detector else Detector(**options))
+    picture = _picture(file, at, max_pixels)
+    found = finder.find(picture.pixels)
+    if draw is not None:
+        save_image(draw, replace(picture, pixels=draw_faces(picture.pixels, found)))
+    if as_json:
+        print(json.dumps([_as_dict(face, mesh) for face in found], indent=1))
+    else:
+        _print_table(found)
+
+
+def _picture(file: Path, at: float, max_pixels: int) -> "Picture":
+    from omote.errors import InputError
+    from omote.media import Picture, VideoReader, open_image, probe
+
+    if probe(file, max_pixels=max_pixels).kind == "picture":
+        return open_image(file, max_pixels=max_pixels)
+    with VideoReader(file, start=at, max_pixels=max_pixels) as reader:
+        for frame in reader:
+            return Picture(frame.pixels)
+    raise InputError(f"{file}: no frame at {at:g} s")
+
+
+def _as_dict(face: "Face", mesh: bool) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "box": face.box.round(2).tolist(),
+        "score": round(face.score, 4),
+        "points": face.points.round(2).tolist(),
+        "presence": face.presence and round(face.presence, 4),
+        "pose": face.pose
+        and dict(zip(("yaw", "pitch", "roll"), (round(v, 1) for v in face.pose), strict=True)),
+    }
+    if mesh and face.mesh is not None:
+        result["mesh"] = face.mesh.round(2).tolist()
+    return result
+
+
+def _print_table(found: "list[Face]") -> None:
+    if not found:
+        print("no face found")
+        return
+    print(
+        f"{'face':>4} {'x0':>6} {'y0':>6} {'x1':>6} {'y1':>6} {'score':>6} {'yaw':>6} {'pitch':>6} {'roll':>6}"
+    )
+    for number, face in enumerate(found):
+        box = " ".join(f"{value:6.0f}" for value in face.box)
+        pose = " ".join(f"{value:6.1f}" for value in face.pose or ())
+        print(f"{number:>4} {box} {face.score:6.3f} {pose}")

@@ -1,0 +1,79 @@
+"""The entry point: assembles the commands, and turns errors into one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from omote._version import __version__
+from omote.cli import demo, doctor, faces, swap
+from omote.cli.config import load_config
+from omote.errors import OmoteError
+
+app = typer.Typer(
+    name="omote",
+    help="Find and swap faces in photos and films, offline.",
+    epilog='Options may also stand in omote.toml ([swap] colour = "reinhard") or the environment '
+    "(OMOTE_SWAP_COLOUR=reinhard).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"auto_envvar_prefix": "OMOTE", "help_option_names": ["-h", "--help"]},
+)
+app.command("swap")(swap.swap)
+app.command("faces")(faces.faces)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"omote {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    """Find and swap faces in photos and films, offline."""
+    context.default_map = load_config(context)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    debug = "--debug" in arguments or bool(os.environ.get("OMOTE_DEBUG"))
+    try:
+        # --debug may stand anywhere; it belongs to every command.
+        return app([word for word in arguments if word != "--debug"], standalone_mode=False) or 0
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written", 130)
+    except OmoteError as error:
+        if debug:
+            raise
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except Exception as error:  # whatever is left is a defect of ours, but the user gets one line
+        if debug:
+            raise
+        return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"omote: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def main() -> None:
+    """Console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""From a picture to the faces that are meant, each with its mesh."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+from omote.faces.detect import Detector
+from omote.faces.face import Face
+from omote.faces.mesh import FaceMesh
+from omote.faces.select import Selection
+
+
+@dataclass(frozen=True)
+class FaceFinder:
+    """Detector and mesh network together. Safe to call from several threads.
+
+    Attributes:
+        detector: finds boxes and five points.
+        mesh: finds the mesh of the faces that are meant, and of no others.
+        presence: a face whose mesh network is less sure than this is none.
+    """
+
+    detector: Detector = field(default_factory=Detector)
+    mesh: FaceMesh = field(default_factory=FaceMesh)
+    presence: float = 0.3
+
+    def find(self, pixels: npt.NDArray[Any], selection: Selection | None = None) -> list[Face]:
+        """Return the chosen faces of a picture with mesh and pose, left to right.
+
+        Args:
+            pixels: (H, W, 3) RGB, uint8 or uint16.
+            selection: all faces unless said.
+        """
+        chosen = (selection or Selection("all")).pick(self.detector.find(pixels))
+        refined = self.mesh.refine(pixels, chosen)
+        return [face for face in refined if face.presence is None or face.presence >= self.presence]

@@ -1,0 +1,245 @@
+"""The journey of a frame: decode, find, swap, compose, encode."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from omote.compose import blend, match_colour, paste, to_float
+from omote.engines.mesh import MeshSwapper
+from omote.engines.swapper import Source, Swapper
+from omote.errors import InputError, NoFaceError, UsageError
+from omote.faces.align import align
+from omote.faces.detect import Detector
+from omote.faces.face import Face
+from omote.faces.finder import FaceFinder
+from omote.faces.select import Selection
+from omote.media import Frame, Picture, VideoReader, VideoWriter, open_image, probe, save_image
+from omote.pipelines.clock import StageClock
+from omote.pipelines.flow import Sink, ordered_map, prefetch
+from omote.pipelines.settings import SwapSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is: frames done, and of how many (None when the file does not say)."""
+
+    done: int
+    total: int | None
+
+
+Reporter = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SwapReport:
+    """What a swap did.
+
+    Attributes:
+        output: the file that was made.
+        frames: pictures written.
+        swapped: faces swapped, counted in every frame.
+        empty: frames in which no face was found; they are as they were.
+        seconds: wall time from start to finished file.
+        stages: seconds of work per stage, summed over the workers.
+        notes: what the user should know of the output, one line each.
+    """
+
+    output: Path
+    frames: int
+    swapped: int
+    empty: int
+    seconds: float
+    stages: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second of wall time."""
+        return self.frames / max(self.seconds, 1e-9)
+
+
+class Job:
+    """One source person and one set of settings, ready to swap faces in any number of pictures.
+
+    Args:
+        sources: photos of the person; several are averaged.
+        settings: see `SwapSettings`.
+        swapper: the engine; the mesh engine unless said.
+
+    Raises:
+        InputError: a source cannot be read.
+        NoFaceError: a source shows no face, or not the one asked for.
+    """
+
+    def __init__(
+        self, sources: Sequence[Path], settings: SwapSettings, swapper: Swapper[Any] | None = None
+    ) -> None:
+        self.settings = settings
+        self.selection = Selection.parse(settings.face)
+        self.finder = FaceFinder(_detector(settings))
+        self.swapper = swapper or MeshSwapper()
+        self.clock = StageClock()
+        chosen = Selection.parse(settings.source_face)
+        self.identity = self.swapper.identity([self._source(path, chosen) for path in sources])
+
+    def _source(self, path: Path, selection: Selection) -> Source:
+        info = probe(path, max_pixels=self.settings.max_pixels)
+        if info.kind != "picture":
+            raise InputError(f"{path}: a source must be a photo, this is a film")
+        pixels = open_image(path, max_pixels=self.settings.max_pixels).pixels
+        faces = self.finder.find(pixels, selection)
+        if not faces:
+            raise NoFaceError(f"{path}: no such face in the source photo (--source-face {selection.rule})")
+        return Source(pixels, faces[0])
+
+    def find(self, pixels: npt.NDArray[Any]) -> list[Face]:
+        """Find the faces to swap in one picture, (H, W, 3) RGB uint8 or uint16."""
+        with self.clock.stage("find"):
+            return self.finder.find(pixels, self.selection)
+
+    def swap(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> npt.NDArray[Any]:
+        """Return the picture with each face swapped; the same array when there is none."""
+        if not faces:
+            return pixels
+        result = pixels.copy()
+        for face in faces:
+            with self.clock.stage("swap"):
+                crop = align(result, face, self.swapper.template, self.swapper.crop_size(face))
+                (new,) = self.swapper.swap([crop], self.identity)
+            with self.clock.stage("compose"):
+                target = to_float(crop.pixels)
+                matched = match_colour(new.pixels, target, new.mask, self.settings.colour)
+                composed = blend(matched, target, new.mask, self.settings.blend, self.settings.opacity)
+                paste(result, crop, composed)
+        return result
+
+
+def swap_file(
+    sources: Sequence[Path],
+    target: Path,
+    output: Path,
+    settings: SwapSettings | None = None,
+    report: Reporter = lambda progress: None,
+    swapper: Swapper[Any] | None = None,
+) -> SwapReport:
+    """Put the source person's face into a photo or film.
+
+    Args:
+        sources: one or more photos of the person.
+        target: photo or film.
+        output: file to make; its suffix says its kind. It appears complete or not at all.
+        settings: see `SwapSettings`.
+        report: called after every frame.
+        swapper: the engine; the mesh engine unless said.
+
+    Raises:
+        UsageError: the output equals an input, or a setting is wrong.
+        InputError: a file cannot be read or written.
+        NoFaceError: no face in a source, or none in the whole target.
+    """
+    settings = settings or SwapSettings()
+    began = time.perf_counter()
+    _refuse_overwriting([*sources, target], output)
+    info = probe(target, max_pixels=settings.max_pixels)
+    job = Job(sources, settings, swapper)
+    make = _picture_file if info.kind == "picture" else _film_file
+    counts = make(job, target, output, report)
+    return SwapReport(
+        output=output,
+        frames=counts.frames,
+        swapped=counts.swapped,
+        empty=counts.empty,
+        seconds=time.perf_counter() - began,
+        stages=job.clock.seconds(),
+        notes=counts.notes,
+    )
+
+
+def swap_picture(job: Job, picture: Picture) -> tuple[Picture, int]:
+    """Swap faces in one picture; returns the new picture and how many faces were swapped."""
+    faces = job.find(picture.pixels)
+    return replace(picture, pixels=job.swap(picture.pixels, faces)), len(faces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    frames: int
+    swapped: int
+    empty: int
+    notes: tuple[str, ...] = ()
+
+
+def _picture_file(job: Job, target: Path, output: Path, report: Reporter) -> _Counts:
+    with job.clock.stage("decode"):
+        picture = open_image(target, max_pixels=job.settings.max_pixels)
+    result, swapped = swap_picture(job, picture)
+    if not swapped:
+        _refuse_no_face(target, job.settings)
+    with job.clock.stage("encode"):
+        save_image(output, result, quality=job.settings.quality)
+    report(Progress(1, 1))
+    return _Counts(1, swapped, int(swapped == 0))
+
+
+def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Counts:
+    settings, clock = job.settings, job.clock
+    frames = swapped = empty = 0
+    with (
+        VideoReader(target, start=settings.start, end=settings.end, max_pixels=settings.max_pixels) as reader,
+        VideoWriter(
+            output, reader, codec=settings.codec, quality=settings.quality, preset=settings.preset
+        ) as writer,
+        ThreadPoolExecutor(settings.workers, "omote-frame") as executor,
+    ):
+
+        def find(frame: Frame) -> tuple[Frame, list[Face]]:
+            return frame, job.find(frame.pixels)
+
+        def swap(found: tuple[Frame, list[Face]]) -> tuple[Frame, int]:
+            frame, faces = found
+            return frame.with_pixels(job.swap(frame.pixels, faces)), len(faces)
+
+        def encode(frame: Frame) -> None:
+            with clock.stage("encode"):
+                writer.write(frame)
+
+        depth = settings.workers + 1
+        decoded = prefetch(clock.each("decode", reader), depth=2)
+        found = ordered_map(find, decoded, executor, depth)
+        results = ordered_map(swap, found, executor, depth)
+        with Sink(encode, depth=2) as sink:
+            for frame, count in results:
+                sink.put(frame)
+                frames += 1
+                swapped += count
+                empty += count == 0
+                report(Progress(frames, reader.info.frames))
+        if frames and not swapped:
+            _refuse_no_face(target, settings)
+        notes = tuple(writer.warnings)
+    return _Counts(frames, swapped, empty, notes)
+
+
+def _refuse_no_face(target: Path, settings: SwapSettings) -> None:
+    if not settings.allow_no_face:
+        raise NoFaceError(
+            f"{target}: no face found (--face {settings.face}); --allow-no-face copies it through"
+        )
+
+
+def _refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:
+    for path in inputs:
+        if output.exists() and path.exists() and output.samefile(path):
+            raise UsageError(f"{output}: the output would overwrite an input; choose another name")
+
+
+def _detector(settings: SwapSettings) -> Detector:
+    options: dict[str, Any] = {"size": settings.detector_size, "threshold": settings.score}
+    if settings.detector is None:
+        return Detector(**options)
+    return Detector.from_file(settings.detector, **options)

@@ -153,7 +153,7 @@ def warp(pixels: Pixels, matrix: Matrix, size: tuple[int, int], border: int = cv
         size: width and height of the result.
     """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    steps = int(1 / scale) if scale > 0 else 1
+    steps = int(1 / scale + 1e-6) if scale > 0 else 1
     if steps >= 2:
         reduced = cv2.resize(
             pixels, None, fx=1 / steps, fy=1 / steps, interpolation=cv2.INTER_AREA

@@ -1,0 +1,27 @@
+# Two commands: `make demo` swaps a face in a photo and in a film, `make test` runs the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+demo: .venv/runtime
+	$(BIN)/omote demo --output demo
+
+test: .venv/tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# The stamps are renewed when pyproject.toml changes.
+.venv/runtime: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/tests: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.PHONY: demo test

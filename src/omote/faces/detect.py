@@ -1,5 +1,6 @@
 """Find faces: box, score and five points, with any network that meets YuNet's output contract."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,47 +125,36 @@ class Detector:
     def _look(self, picture: npt.NDArray[np.uint8], border: int) -> Array:
         """Run the network on a picture with a border; rows of score, box, points in pixels of the picture."""
         height, width = (value + 2 * border for value in picture.shape[:2])
-        canvas = np.zeros(
-            (-(-height // _MULTIPLE) * _MULTIPLE, -(-width // _MULTIPLE) * _MULTIPLE, 3), np.uint8
-        )
+        padded = [-(-value // _MULTIPLE) * _MULTIPLE for value in (height, width)]
+        canvas = np.zeros((*padded, 3), np.uint8)
         canvas[border : height - border, border : width - border] = picture
-        blob = cv2.dnn.blobFromImage(canvas, swapRB=self.contract.bgr)
-        outputs = self._session.run(blob)
-        cells = (canvas.shape[0], canvas.shape[1])
-        rows = np.concatenate(
-            [
-                decode(
-                    *(outputs[self._outputs[f"{kind}_{stride}"]] for kind in _WIDTHS),
-                    stride,
-                    cells,
-                    self.threshold,
-                )
-                for stride in STRIDES
-            ]
-        )
+        outputs = self._session.run(cv2.dnn.blobFromImage(canvas, swapRB=self.contract.bgr))
+        found = []
+        for stride in STRIDES:
+            maps = {kind: outputs[self._outputs[f"{kind}_{stride}"]][0] for kind in _WIDTHS}
+            found.append(decode(maps, stride, canvas.shape[1] // stride, self.threshold))
+        rows = np.concatenate(found)
         rows = rows[suppress(rows[:, 1:5], rows[:, 0], self.nms)]
         rows[:, 1:] -= border
         return rows
 
 
-def decode(
-    cls: Array, obj: Array, box: Array, points: Array, stride: int, size: tuple[int, int], threshold: float
-) -> Array:
+def decode(maps: Mapping[str, Array], stride: int, columns: int, threshold: float) -> Array:
     """Turn the maps of one stride into rows of score, x0 y0 x1 y1, and five points x y (15 values).
 
     Args:
-        cls: (1, n, 1), and so on as in `Contract`.
-        size: height and width of the network's input.
+        maps: `cls` and `obj` (n, 1), `bbox` (n, 4), `kps` (n, 10), as in `Contract`.
+        stride: pixels per cell.
+        columns: cells per row.
         threshold: rows with a lower score are left out.
     """
-    columns = size[1] // stride
-    score = np.sqrt(np.clip(cls, 0, 1) * np.clip(obj, 0, 1)).ravel()
+    score = np.sqrt(np.clip(maps["cls"], 0, 1) * np.clip(maps["obj"], 0, 1)).ravel()
     kept = np.flatnonzero(score >= threshold)
     cell = np.stack([kept % columns, kept // columns], axis=1).astype(np.float32)
-    centre = (cell + box[0, kept, :2]) * stride
-    half = np.exp(box[0, kept, 2:]) * (stride / 2)
-    xy = (cell[:, None] + points[0, kept].reshape(-1, 5, 2)) * stride
-    return np.concatenate([score[kept, None], centre - half, centre + half, xy.reshape(-1, 10)], axis=1)
+    centre = (cell + maps["bbox"][kept, :2]) * stride
+    half = np.exp(maps["bbox"][kept, 2:]) * (stride / 2)
+    points = (cell[:, None] + maps["kps"][kept].reshape(-1, 5, 2)) * stride
+    return np.concatenate([score[kept, None], centre - half, centre + half, points.reshape(-1, 10)], axis=1)
 
 
 def suppress(boxes: Array, scores: Array, overlap: float) -> npt.NDArray[np.intp]:

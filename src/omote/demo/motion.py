@@ -1,0 +1,170 @@
+"""Make a still portrait move: head turn, blinks and speech-like mouth motion, by warping over its mesh."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from omote.compose import polygon_mask
+from omote.engines.mesh.raster import interpolate
+from omote.faces.face import Face
+from omote.faces.topology import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE, TRIANGLES
+
+Array = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """What the face does at one moment: yaw and pitch in degrees, jaw and lids 0 (as they were) to 1."""
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    jaw: float = 0.0
+    lids: float = 0.0
+
+
+def expression_at(seconds: float) -> Expression:
+    """A calm talking head: slow turns, a blink every 2.3 s, syllables of about a quarter second."""
+    blink = np.exp(-(((seconds % 2.3) - 1.1) ** 2) / (2 * 0.045**2))
+    syllable = max(0.0, np.sin(2 * np.pi * 3.7 * seconds) + 0.6 * np.sin(2 * np.pi * 1.3 * seconds + 1))
+    phrase = 0.5 - 0.5 * np.cos(2 * np.pi * min(seconds / 0.8, 0.5))
+    return Expression(
+        yaw=11 * float(np.sin(2 * np.pi * seconds / 4.1)),
+        pitch=4 * float(np.sin(2 * np.pi * seconds / 2.9)),
+        jaw=float(0.5 * phrase * syllable),
+        lids=float(blink),
+    )
+
+
+class MovingPortrait:
+    """A portrait that can be shown with another expression.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        face: the face in it, with its mesh.
+    """
+
+    def __init__(self, pixels: Pixels, face: Face) -> None:
+        if face.mesh is None:
+            raise ValueError("a moving portrait needs a face with its mesh")
+        self.pixels = pixels
+        self._mesh = face.mesh
+        self._unit = face.eye_distance
+        self._grid = (max(pixels.shape[:2]) + 1) // 2
+
+    def render(self, expression: Expression, camera: npt.NDArray[np.float64], size: tuple[int, int]) -> Pixels:
+        """Show the portrait through a camera.
+
+        Args:
+            expression: see `Expression`.
+            camera: (2, 3), takes output (x, y, 1) to portrait (x, y).
+            size: width and height of the output.
+
+        Returns:
+            (height, width, 3) uint8 RGB.
+        """
+        shift, mouth = self._shift(expression)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        # The grid has half the portrait's resolution, pixel centres aligned.
+        to_grid = camera / 2
+        to_grid[:, 2] -= 0.25
+        layers = np.dstack([shift, mouth])
+        seen = cv2.warpAffine(layers, to_grid, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+        x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+        at = (camera[:, :2] @ np.stack([x.ravel(), y.ravel()]) + camera[:, 2:]).astype(np.float32)
+        map_x = at[0].reshape(x.shape) + seen[..., 0]
+        map_y = at[1].reshape(x.shape) + seen[..., 1]
+        picture = cv2.remap(self.pixels, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        hollow = seen[..., 2:]
+        dark = np.array([46, 16, 16], np.float32)
+        return np.round(picture * (1 - hollow) + dark * hollow).astype(np.uint8)
+
+    def _shift(self, expression: Expression) -> tuple[Array, Array]:
+        """(G, G, 2) where each portrait pixel comes from, relative to itself; (G, G) the open mouth."""
+        turned = self._turned(expression)
+        moved = self._mimic(turned, expression)
+        shift = self._spread(moved, self._mesh[:, :2] - moved[:, :2])
+        if expression.jaw <= 0:
+            return shift, np.zeros(shift.shape[:2], np.float32)
+        # Inside the lips the upper teeth stay with the head; what the portrait does not show there is dark.
+        rigid = self._spread(turned, self._mesh[:, :2] - turned[:, :2])
+        grid = (np.concatenate([moved[INNER_LIPS, :2], self._mesh[INNER_LIPS, :2]]) + 0.5) / 2 - 0.5
+        count = len(INNER_LIPS)
+        inside = polygon_mask(grid[:count], self._grid, feather=1.5)
+        shown = polygon_mask(grid[count:], self._grid, grow=0.5, feather=1.5)
+        x, y = np.meshgrid(np.arange(self._grid, dtype=np.float32), np.arange(self._grid, dtype=np.float32))
+        shown = cv2.remap(shown, x + rigid[..., 0] / 2, y + rigid[..., 1] / 2, cv2.INTER_LINEAR)
+        shift = shift * (1 - inside[..., None]) + rigid * inside[..., None]
+        return shift, inside * (1 - shown)
+
+    def _turned(self, expression: Expression) -> Array:
+        yaw, pitch = np.deg2rad([expression.yaw, expression.pitch])
+        around_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
+        around_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+        pivot = self._mesh[FACE_OVAL].mean(0) + (0, 0.4 * self._unit, 0.6 * self._unit)
+        return np.asarray((self._mesh - pivot) @ (around_x @ around_y).T + pivot, np.float32)
+
+    def _mimic(self, mesh: Array, expression: Expression) -> Array:
+        """Lower the jaw and the upper lids."""
+        result = mesh.copy()
+        drop = 0.35 * self._unit * expression.jaw
+        upper_inner, lower_inner = _arcs(self._mesh, INNER_LIPS)
+        upper_outer, lower_outer = _arcs(self._mesh, OUTER_LIPS)
+        line = self._mesh[lower_outer, 1].mean()
+        corner = self._mesh[[INNER_LIPS[0], INNER_LIPS[len(INNER_LIPS) // 2]], 1].mean()
+        depth = np.clip((self._mesh[:, 1] - corner) / max(line - corner, 1e-3), 0, 1)
+        depth[upper_inner] = depth[upper_outer] = 0
+        for arc in (lower_inner, lower_outer):
+            depth[arc] = np.sin(np.linspace(0, np.pi, len(arc))) ** 0.7
+        result[:, 1] += drop * depth
+        for contour in (LEFT_EYE, RIGHT_EYE):
+            upper, lower = _arcs(self._mesh, contour)
+            goal = np.interp(mesh[upper, 0], *_sorted(mesh[lower]))
+            result[upper, 1] += 0.92 * expression.lids * (goal - mesh[upper, 1])
+        return result
+
+    def _spread(self, mesh: Array, values: Array) -> Array:
+        """Spread values at the vertices over the portrait, falling to 0 around the head."""
+        oval = mesh[FACE_OVAL]
+        centre = oval.mean(0)
+        rings = [centre + (oval - centre) * growth + (0, 0, growth * self._unit) for growth in (1.5, 2.3)]
+        weights = (0.75, 0.0)
+        vertices = np.concatenate([mesh, *rings])
+        spread = np.concatenate([values, *(values[FACE_OVAL] * weight for weight in weights)])
+        count = len(FACE_OVAL)
+        starts = [FACE_OVAL, len(mesh) + np.arange(count), len(mesh) + count + np.arange(count)]
+        bands = [_band(inner, outer) for inner, outer in zip(starts[:-1], starts[1:], strict=True)]
+        triangles = np.concatenate([TRIANGLES, *bands]).astype(np.int32)
+        grid = np.array(vertices, np.float32)
+        grid[:, :2] = (grid[:, :2] + 0.5) / 2 - 0.5
+        field, _ = interpolate(grid, triangles, spread, self._grid)
+        return cv2.GaussianBlur(field, (0, 0), 0.8)
+
+
+def _band(
+    inner: npt.NDArray[np.int32], outer: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Triangles between two rings of vertices, in both windings."""
+    inner_next, outer_next = np.roll(inner, -1), np.roll(outer, -1)
+    triangles = np.concatenate(
+        [np.stack([inner, outer, inner_next], 1), np.stack([inner_next, outer, outer_next], 1)]
+    )
+    return np.concatenate([triangles, triangles[:, ::-1]])
+
+
+def _arcs(mesh: Array, contour: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Split a closed contour at its left and right corner into the upper and the lower arc, corners left out."""
+    left, right = int(np.argmin(mesh[contour, 0])), int(np.argmax(mesh[contour, 0]))
+    rolled = np.roll(contour, -left)
+    middle = (right - left) % len(contour)
+    first, second = rolled[1:middle], rolled[middle + 1 :]
+    if mesh[first, 1].mean() < mesh[second, 1].mean():
+        return first, second
+    return second, first
+
+
+def _sorted(points: Array) -> tuple[Array, Array]:
+    order = np.argsort(points[:, 0])
+    return points[order, 0], points[order, 1]

@@ -7,7 +7,7 @@ from omote.engines.mesh.raster import interpolate
 
 def reference(vertices, triangles, values, size):
     result, depth = np.zeros((size, size, values.shape[1])), np.full((size, size), np.inf)
-    for triangle in triangles:
+    for triangle in triangles[:, ::-1]:
         a, b, c = vertices[triangle, :2].astype(np.float64)
         area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
         if area <= 0:
@@ -42,7 +42,7 @@ def test_an_affine_field_is_reproduced_exactly():
     grid = np.stack(np.meshgrid([0, 10, 20, 31], [0, 13, 31]), -1).reshape(-1, 2).astype(np.float32)
     vertices = np.column_stack([grid, np.zeros(len(grid), np.float32)])
     quads = [(r * 4 + c, r * 4 + c + 1, r * 4 + c + 4, r * 4 + c + 5) for r in range(2) for c in range(3)]
-    triangles = np.array([t for a, b, c, d in quads for t in ((a, b, c), (b, d, c))], np.int32)
+    triangles = np.array([t for a, b, c, d in quads for t in ((a, c, b), (b, c, d))], np.int32)
     values = grid @ np.array([[2.0, -1.0], [0.5, 3.0]], np.float32) + 7
     got, covered = interpolate(vertices, triangles, values, 32)
     assert covered.all()
@@ -53,6 +53,6 @@ def test_an_affine_field_is_reproduced_exactly():
 
 def test_nothing_in_view_gives_nothing():
     vertices = np.array([(100, 100, 0), (120, 100, 0), (100, 130, 0)], np.float32)
-    got, covered = interpolate(vertices, np.array([[0, 1, 2]], np.int32), np.ones((3, 2)), 16)
+    got, covered = interpolate(vertices, np.array([[0, 2, 1]], np.int32), np.ones((3, 2)), 16)
     assert not covered.any()
     assert got.shape == (16, 16, 2)

@@ -12,8 +12,8 @@ def interpolate(
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Spread values given at vertices over the pixels of a square, linearly inside each triangle.
 
-    Where triangles overlap the nearest one (smallest mean z) wins. Triangles that run clockwise in the
-    picture are drawn, those that run the other way face away and are not.
+    Where triangles overlap the nearest one (smallest mean z) wins. Triangles that run counter-clockwise as
+    seen are drawn, as those of a frontal face do; those that run clockwise face away and are not.
 
     Args:
         vertices: (V, 3) x, y in pixels and z.
@@ -24,6 +24,7 @@ def interpolate(
     Returns:
         (size, size, C) float32, 0 where no triangle lies, and (size, size) bool, where one does.
     """
+    triangles = triangles[:, ::-1]  # clockwise has a positive area where y points down
     corners = np.asarray(vertices, np.float32)[triangles]
     # Nearest last: later writes win.
     order = np.argsort(-corners[:, :, 2].mean(1))

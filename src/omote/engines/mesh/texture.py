@@ -60,7 +60,7 @@ def facing(mesh: Array) -> Array:
     summed = np.zeros((len(mesh), 3), np.float32)
     np.add.at(summed, TRIANGLES.ravel(), np.repeat(normals, 3, axis=0))
     length = np.linalg.norm(summed, axis=1)
-    return np.clip(summed[:, 2] / np.maximum(length, 1e-9), 0, 1).astype(np.float32)
+    return np.clip(-summed[:, 2] / np.maximum(length, 1e-9), 0, 1).astype(np.float32)
 
 
 def mesh_identity(sources: Sequence[Source]) -> MeshIdentity:

@@ -1,0 +1,102 @@
+"""Outputs appear whole or not at all: written to a hidden file beside the target, then renamed over it.
+
+The hidden file is locked while its writer lives, so that one left behind by a killed run can be told from
+one in use; the next run for the same target sweeps it away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+
+from omote.errors import InputError
+from omote.media.sniff import reason
+
+try:
+    import fcntl
+except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
+    fcntl = None  # type: ignore[assignment]
+
+_SUFFIX = ".omote-part"
+
+
+class AtomicFile:
+    """A hidden temporary file that becomes `target` on `commit()` and vanishes on `discard()`.
+
+    Raises InputError at once if the target folder is missing or cannot be written, or if the target is a folder.
+    As a context manager it commits on a clean exit and discards on any exception, Ctrl-C included.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        folder = target.parent
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder; name a file to write")
+        if not folder.is_dir():
+            raise InputError(f"{target}: cannot be written: there is no folder {folder}")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise InputError(f"{target}: cannot be overwritten (no permission)")
+        _sweep(target)
+        self.path = folder / f".{target.name[:80]}.{secrets.token_hex(4)}{_SUFFIX}"
+        try:
+            self._handle: int | None = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError as error:
+            raise InputError(f"{target}: cannot be written ({reason(error)})") from None
+        if fcntl is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def commit(self) -> None:
+        """Rename the finished file to the target, replacing what was there."""
+        try:
+            if self._handle is not None:
+                os.fsync(self._handle)
+            self._release()
+            os.replace(self.path, self.target)
+        except OSError as error:
+            self.discard()
+            raise InputError(f"{self.target}: cannot be written ({reason(error)})") from None
+
+    def discard(self) -> None:
+        """Remove the temporary file; the target stays as it was."""
+        self._release()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+    def _release(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def __enter__(self) -> AtomicFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.discard()
+
+
+def _sweep(target: Path) -> None:
+    """Remove temporary files of dead runs for the same target."""
+    for left in target.parent.glob(f".{_escape(target.name[:80])}.*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if fcntl is None:
+                left.unlink()
+                continue
+            handle = os.open(left, os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(handle)
+
+
+def _escape(name: str) -> str:
+    """`name` with glob's special characters made literal."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

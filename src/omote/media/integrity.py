@@ -1,0 +1,103 @@
+"""Is the file as long as its own header says? Cheap: it walks box heads and reads no media data."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from omote.errors import InputError
+
+_FIX = "it is cut off or was not copied completely; fetch it again"
+
+
+def require_whole(path: Path) -> None:
+    """Raise InputError if a container's own sizes reach beyond the end of the file.
+
+    Knows the ISO family (MP4, MOV), Matroska and WebM, RIFF (AVI, WebP). Other files pass.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(16)
+        check: Callable[[BinaryIO, int], str | None]
+        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+            check = _iso
+        elif head[:4] == b"\x1aE\xdf\xa3":
+            check = _matroska
+        elif head[:4] == b"RIFF":
+            check = _riff
+        else:
+            return
+        file.seek(0)
+        fault = check(file, size)
+    if fault:
+        raise InputError(f"{path}: truncated: {fault}; {_FIX}")
+
+
+def _iso(file: BinaryIO, size: int) -> str | None:
+    seen = set()
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        head = file.read(16)
+        length, name = struct.unpack(">I4s", head[:8])
+        if length == 1 and len(head) == 16:
+            (length,) = struct.unpack(">Q", head[8:])
+        if length == 0:
+            length = size - position
+        if length < 8:
+            break  # rubbish after the last box, which players ignore
+        seen.add(name)
+        if position + length > size:
+            if name in (b"free", b"skip"):
+                break
+            text = name.decode("latin-1")
+            return f"its '{text}' box should end at byte {position + length}, the file has {size}"
+        position += length
+    if not seen & {b"moov", b"moof"}:
+        return "it has no index ('moov' box)"
+    return None
+
+
+def _matroska(file: BinaryIO, size: int) -> str | None:
+    position = 0
+    while position < size:
+        file.seek(position)
+        head = file.read(16)
+        identity, first = _vint(head, keep_marker=True)
+        length, second = _vint(head[first:], keep_marker=False)
+        if first == 0 or second == 0:
+            return None
+        start = position + first + second
+        if length is None:  # a live recording does not know its own length
+            return None
+        if start + length > size:
+            return f"its data should end at byte {start + length}, the file has {size}"
+        if identity == 0x18538067:
+            return None
+        position = start + length
+    return None
+
+
+def _vint(data: bytes, *, keep_marker: bool) -> tuple[int | None, int]:
+    """An EBML variable-length integer and its length in bytes; None for the reserved "unknown"."""
+    if not data or data[0] == 0:
+        return None, 0
+    length = 9 - data[0].bit_length()
+    if len(data) < length:
+        return None, 0
+    value = int.from_bytes(data[:length], "big")
+    if keep_marker:
+        return value, length
+    value &= (1 << (7 * length)) - 1
+    return (None if value == (1 << (7 * length)) - 1 else value), length
+
+
+def _riff(file: BinaryIO, size: int) -> str | None:
+    head = file.read(12)
+    (length,) = struct.unpack("<I", head[4:8])
+    if length in (0, 0xFFFFFFFF):  # a recorder that never closed its file, or one beyond 4 GB
+        return None
+    end = 8 + length
+    return f"it should have {end} bytes, the file has {size}" if end > size else None

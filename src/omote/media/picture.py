@@ -1,0 +1,243 @@
+"""Reading pictures: whole or not at all, upright, in RGB, with what the file carried besides."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+from PIL.TiffImagePlugin import TiffImageFile
+
+from omote.errors import InputError
+from omote.media import orient
+from omote.media.probing import require_size
+from omote.media.sniff import reason, require_file, sniff
+from omote.media.types import MAX_PIXELS, MediaInfo, Pixels, check_pixels
+from omote.media.whole import require_whole_picture
+
+_ORIENTATION = 0x0112
+_PLUGINS = {
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "apng": "PNG",
+    "webp": "WEBP",
+    "animated webp": "WEBP",
+    "tiff": "TIFF",
+    "bmp": "BMP",
+    "avif": "AVIF",
+    "jpeg2000": "JPEG2000",
+    "pnm": "PPM",
+    "gif": "GIF",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in memory: RGB `(H, W, 3)` uint8 or uint16, upright, with all that its file carried.
+
+    `alpha` is `(H, W)` of the same dtype or None. `icc` is the colour profile that the pixels are meant in,
+    `exif` the EXIF block with its orientation set upright and without its thumbnail. `grey` says that the
+    file had one channel; it is written as grey again if the pixels still are. `dpi` is the resolution noted
+    in the file.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    grey: bool = False
+    dpi: tuple[float, float] | None = None
+    format: str = "png"
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        check_pixels(self.pixels, self.alpha)
+
+    def with_pixels(self, pixels: Pixels, alpha: Pixels | None = None) -> Picture:
+        """The same picture with other pixels `(H, W, 3)`; keeps the old alpha unless a new one is given."""
+        return replace(self, pixels=pixels, alpha=self.alpha if alpha is None else alpha)
+
+
+def open_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture (of an animated one, the first frame).
+
+    JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000 and PNM. EXIF orientation is applied. 16-bit PNG, TIFF,
+    JPEG 2000 and PNM give uint16. CMYK is converted to sRGB through its own profile if it has one. Palettes
+    and 1-bit pictures become 8-bit ones.
+
+    Raises InputError for a missing, empty, damaged or truncated file, one that is no picture (whatever its
+    name), HEIC, floating-point pixels, or more than `max_pixels`.
+    """
+    path = Path(path)
+    with _header(path, max_pixels) as (kind, image):
+        require_whole_picture(path, kind)
+        try:
+            turn = orient.from_exif(_orientation(image))
+            icc = image.info.get("icc_profile") or None
+            dpi = image.info.get("dpi")
+            pixels, alpha, grey, icc = _decode(path, kind, image, icc)
+            exif = _upright_exif(image)
+        except InputError:
+            raise
+        except Exception as error:  # decoders raise all sorts of things on damaged files
+            raise InputError(f"{path}: damaged or truncated {kind} picture ({reason(error)})") from None
+    return Picture(
+        pixels=turn.apply(pixels),
+        alpha=None if alpha is None else turn.apply(alpha),
+        icc=icc,
+        exif=exif,
+        grey=grey,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+        format=kind,
+    )
+
+
+def probe_picture(path: Path, *, max_pixels: int) -> MediaInfo:
+    """The MediaInfo of a picture, from its header alone."""
+    with _header(path, max_pixels) as (kind, image):
+        turn = orient.from_exif(_orientation(image))
+        width, height = image.size
+        if turn.swaps_sides:
+            width, height = height, width
+        bits = _bits(path, kind, image)
+        return MediaInfo(
+            path=path,
+            kind="picture",
+            format=kind,
+            codec=kind,
+            width=width,
+            height=height,
+            frames=1,
+            bit_depth=bits,
+            pixel_format=image.mode,
+            rotation=turn.turn,
+            flipped=turn.flipped,
+            alpha=image.has_transparency_data,
+        )
+
+
+@contextlib.contextmanager
+def _header(path: Path, max_pixels: int) -> Iterator[tuple[str, Image.Image]]:
+    """The format and the picture with nothing but its header read, its size checked."""
+    require_file(path)
+    kind = sniff(path)
+    if kind not in _PLUGINS:
+        raise InputError(f"{path}: is not a picture that can be read (going by its content, not by its name)")
+    Image.init()
+    with path.open("rb") as file:
+        try:
+            # The plugin is called directly: Image.open would apply Pillow's own, global pixel limit instead of ours.
+            image: Image.Image = Image.OPEN[_PLUGINS[kind]][0](file, str(path))
+        except Exception as error:
+            raise InputError(
+                f"{path}: damaged {kind} picture, its header is unreadable ({reason(error)})"
+            ) from None
+        require_size(path, *image.size, max_pixels)
+        yield kind, image
+
+
+def _orientation(image: Image.Image) -> int:
+    with contextlib.suppress(Exception):  # damaged EXIF must not hide a good picture
+        return int(image.getexif().get(_ORIENTATION, 1))
+    return 1
+
+
+def _bits(path: Path, kind: str, image: Image.Image) -> int:
+    """Bits of one stored channel, as the header says."""
+    if kind in ("png", "apng"):
+        with path.open("rb") as file:
+            return file.read(25)[24]
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(258, (1,))))
+    if image.mode.startswith("I;16"):
+        return 16
+    return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
+
+
+def _decode(
+    path: Path, kind: str, image: Image.Image, icc: bytes | None
+) -> tuple[Pixels, Pixels | None, bool, bytes | None]:
+    """Pixels, alpha, whether it was grey, and the profile that the pixels are in now."""
+    if (
+        kind in ("png", "tiff", "jpeg2000", "pnm")
+        and _bits(path, kind, image) > 8
+        and image.mode not in ("CMYK", "LAB")
+    ):
+        return *_decode_deep(path, kind), icc
+    if kind == "jpeg2000" and image.mode.startswith("I"):
+        return *_decode_deep(path, kind), icc
+    if image.mode in ("F", "I"):
+        raise InputError(
+            f"{path}: {image.mode} pixels (floating-point or 32-bit) cannot be read; save it with 8 or 16 bits"
+        )
+    image.load()
+    if image.mode in ("CMYK", "LAB"):
+        image, icc = _to_srgb(image, icc)
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        alpha: Pixels | None = np.ascontiguousarray(rgba[..., 3])
+        return np.ascontiguousarray(rgba[..., :3]), alpha, grey, icc
+    return np.array(image.convert("RGB")), None, grey, icc
+
+
+def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]:
+    """A CMYK or Lab picture in sRGB, through its profile where it has one that works, and sRGB's profile."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    if image.mode == "LAB":
+        lab = ImageCms.createProfile("LAB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        assert converted is not None
+        return converted, srgb.tobytes()
+    if icc:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+                srgb,
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            if converted is not None:
+                return converted, srgb.tobytes()
+    return image.convert("RGB"), srgb.tobytes()
+
+
+def _decode_deep(path: Path, kind: str) -> tuple[Pixels, Pixels | None, bool]:
+    """Pixels, alpha and whether it was grey, for more than 8 bits, which Pillow cannot hold in colour."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    array = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise InputError(f"{path}: damaged or truncated {kind} picture")
+    if array.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path}: {array.dtype} pixels cannot be read; save it with 8 or 16 bits a channel")
+    channels = 1 if array.ndim == 2 else array.shape[2]
+    if channels == 1:
+        return cv2.cvtColor(array.reshape(array.shape[:2]), cv2.COLOR_GRAY2RGB), None, True
+    if channels == 4:
+        rgb = cv2.cvtColor(array, cv2.COLOR_BGRA2RGB)
+        grey = kind == "png" and path.open("rb").read(26)[25] == 4
+        return rgb, np.ascontiguousarray(array[..., 3]), grey
+    return cv2.cvtColor(array, cv2.COLOR_BGR2RGB), None, False
+
+
+def _upright_exif(image: Image.Image) -> bytes | None:
+    """The EXIF block with orientation 1 and no thumbnail (it would show the old face), or None if there is none."""
+    with contextlib.suppress(Exception):  # damaged EXIF is left behind rather than written on
+        exif = image.getexif()
+        if not exif:
+            return None
+        if _ORIENTATION in exif:
+            exif[_ORIENTATION] = 1
+        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            exif.get_ifd(directory)
+        exif.get_ifd(ExifTags.IFD.IFD1).clear()
+        return exif.tobytes()
+    return None

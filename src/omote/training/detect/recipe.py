@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -221,13 +222,16 @@ def export(state: Path, file: Path) -> None:
     axes = {"rgb": {0: "batch", 2: "height", 3: "width"}}
     axes |= {name: {0: "batch", 1: f"cells_{name.split('_')[1]}"} for name in wrapped.names}
     file.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        wrapped,
-        (torch.zeros(1, 3, 64, 96),),
-        str(file),
-        input_names=["rgb"],
-        output_names=list(wrapped.names),
-        dynamic_axes=axes,
-        opset_version=17,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # torch calls this exporter old, but its graph is as fast, a third smaller, and free of its own notes
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            wrapped,
+            (torch.zeros(1, 3, 64, 96),),
+            str(file),
+            input_names=["rgb"],
+            output_names=list(wrapped.names),
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )

@@ -1,0 +1,189 @@
+"""Measure a face detector against YuNet: recall, false alarms, five points, time.
+
+    python benchmarks/detect.py --shared ../shared [--detector FILE] [--sheet OUT.png]
+
+Reference faces: what YuNet-n finds with a score of at least 0.8, box at least 24 px wide and high. Such a
+face counts as found if a detection overlaps it by IoU >= 0.5. A detection is a false alarm if neither YuNet-n
+nor YuNet-s has a box of score >= 0.3 that overlaps it by IoU >= 0.4. Points: mean distance of the five points
+to YuNet-n's, in eye distances, over the faces found. Every detector runs through the same adapter at 640 px.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from omote.faces.detect import Detector
+from omote.faces.face import Face
+from omote.training.detect.data import load_scenes
+from omote.zoo import Session, native_weights
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@dataclass
+class Tally:
+    """What one set of pictures gave."""
+
+    pictures: int = 0
+    faces: int = 0
+    found: int = 0
+    detections: int = 0
+    points: list[float] = field(default_factory=list)
+    missed: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    alarms: list[tuple[str, np.ndarray]] = field(default_factory=list)
+
+    def line(self, name: str) -> str:
+        """One row of the table."""
+        recall = self.found / max(self.faces, 1)
+        median = 100 * float(np.median(self.points)) if self.points else float("nan")
+        ninety = 100 * float(np.percentile(self.points, 90)) if self.points else float("nan")
+        return (
+            f"| {name} | {self.pictures} | {self.found}/{self.faces} = {recall:.4f} | {len(self.alarms)} "
+            f"= {100 * len(self.alarms) / max(self.pictures, 1):.2f} per 100 | {median:.2f} % "
+            f"(90th percentile {ninety:.2f} %) |"
+        )
+
+
+def overlap(first: Face, second: Face) -> float:
+    """Intersection over union of two boxes."""
+    span = np.minimum(first.box[2:], second.box[2:]) - np.maximum(first.box[:2], second.box[:2])
+    shared = float(np.prod(np.maximum(span, 0)))
+    return shared / (first.width * first.height + second.width * second.height - shared)
+
+
+def eval_pictures(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The evaluation photos, RGB."""
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if picture is None:
+            sys.exit(f"{path}: cannot be decoded")
+        yield f"{path.parent.name}/{path.name}", picture
+
+
+def compare(
+    tested: Detector, loose: list[Detector], pictures: Iterator[tuple[str, np.ndarray]], least: float
+) -> Tally:
+    """Hold a detector against the references; `loose` are YuNet-n and YuNet-s at threshold 0.3."""
+    tally = Tally()
+    for name, pixels in pictures:
+        mine = tested.find(pixels)
+        theirs = [detector.find(pixels) for detector in loose]
+        tally.pictures += 1
+        tally.detections += len(mine)
+        for face in theirs[0]:
+            if face.score < 0.8 or min(face.width, face.height) < least:
+                continue
+            tally.faces += 1
+            match = max(mine, key=lambda other: overlap(face, other), default=None)
+            if match is None or overlap(face, match) < 0.5:
+                tally.missed.append((f"{name} {face.score:.2f}", patch(pixels, face)))
+                continue
+            tally.found += 1
+            gap = np.linalg.norm(match.points - face.points, axis=1).mean()
+            tally.points.append(float(gap) / max(face.eye_distance, 0.15 * face.width))
+        for face in mine:
+            if not any(overlap(face, other) >= 0.4 for faces in theirs for other in faces):
+                tally.alarms.append((f"{name} {face.score:.2f}", patch(pixels, face)))
+    return tally
+
+
+def patch(pixels: np.ndarray, face: Face, side: int = 160) -> np.ndarray:
+    """A square picture of a detection with some surroundings, box and points drawn."""
+    centre, half = (face.box[:2] + face.box[2:]) / 2, max(face.width, face.height)
+    scale = side / (2 * half)
+    matrix = np.array([[scale, 0, side / 2 - scale * centre[0]], [0, scale, side / 2 - scale * centre[1]]])
+    out = cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_AREA)
+    box = (face.box.reshape(2, 2) * scale + matrix[:, 2]).astype(int)
+    cv2.rectangle(out, box[0].tolist(), box[1].tolist(), (0, 255, 0))
+    for point in face.points * scale + matrix[:, 2]:
+        cv2.circle(out, point.astype(int).tolist(), 2, (255, 0, 0), -1)
+    return out
+
+
+def sheet(items: list[tuple[str, np.ndarray]], file: Path) -> None:
+    """Write a contact sheet of patches with their names."""
+    tiles = []
+    for name, tile in items:
+        cv2.putText(tile, name[-26:], (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.33, (255, 255, 0))
+        tiles.append(tile)
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 8)
+    rows = [np.hstack(tiles[start : start + 8]) for start in range(0, len(tiles), 8)]
+    cv2.imwrite(str(file), np.vstack(rows)[:, :, ::-1])
+
+
+def timing(models: dict[str, str | Path | bytes], pixels: np.ndarray, rounds: int) -> None:
+    """Print median times at 640 x 640, one thread, the networks taking turns."""
+    sessions = {name: Session(model) for name, model in models.items()}
+    detectors = {name: Detector(session) for name, session in sessions.items()}
+    picture = cv2.resize(pixels, (640, 640), interpolation=cv2.INTER_AREA)
+    blob = cv2.dnn.blobFromImage(picture)
+    spent: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, session in sessions.items():
+            for what, call in (
+                ("network", lambda s=session: s.run(blob)),
+                ("find", lambda n=name: detectors[n].find(picture)),
+            ):
+                begin = time.perf_counter()
+                call()
+                spent.setdefault(f"{what} {name}", []).append(time.perf_counter() - begin)
+    median = {name: 1000 * float(np.median(times)) for name, times in spent.items()}
+    print("\n| 640 x 640, one thread, median ms | tested | YuNet-n | ratio |\n|---|---|---|---|")
+    for what, label in (("network", "network alone"), ("find", "Detector.find")):
+        mine, theirs = median[f"{what} tested"], median[f"{what} YuNet-n"]
+        print(f"| {label} | {mine:.2f} | {theirs:.2f} | {mine / theirs:.2f} |")
+
+
+def main() -> None:
+    """Run the benchmark and print tables in Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--shared", type=Path, default=Path("../shared"), help="folder with media, data, weights"
+    )
+    parser.add_argument("--detector", type=Path, help="ONNX file to test; default: Omote's own")
+    parser.add_argument("--threshold", type=float, help="default: the one that ships")
+    parser.add_argument("--least", type=float, default=24.0, help="smallest reference face in px")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of false alarms, then misses (PNG)")
+    parser.add_argument("--rounds", type=int, default=60, help="rounds of timing; 0 for none")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    model: str | Path | bytes = args.detector or native_weights("detect")
+    tested = Detector(Session(model), threshold=args.threshold)
+    files = [args.shared / "weights" / f"det_yunet_{kind}.onnx" for kind in "ns"]
+    loose = [Detector.from_file(file, threshold=0.3) for file in files]
+    print(f"threshold {tested.threshold}\n")
+    print("| pictures | number | recall | false alarms | points, median |\n|---|---|---|---|---|")
+    sets = {
+        "evaluation photos": eval_pictures(args.shared / "media" / "eval"),
+        "held-out scenes": ((n, s.pixels) for n, s in load_scenes(args.shared / "data", "val").items()),
+    }
+    total = Tally()
+    for name, pictures in sets.items():
+        tally = compare(tested, loose, pictures, args.least)
+        print(tally.line(name), flush=True)
+        for key, value in vars(tally).items():
+            setattr(total, key, getattr(total, key) + value)
+    print(total.line("together"))
+    for label, items in (("false alarm", total.alarms), ("missed", total.missed)):
+        for name, _ in items:
+            print(f"{label}: {name}")
+    if args.sheet and total.alarms + total.missed:
+        sheet(total.alarms + total.missed, args.sheet)
+    if args.rounds:
+        timing(
+            {"tested": model, "YuNet-n": files[0]},
+            next(eval_pictures(args.shared / "media" / "eval"))[1],
+            args.rounds,
+        )
+
+
+if __name__ == "__main__":
+    main()

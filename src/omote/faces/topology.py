@@ -5,6 +5,7 @@ The tables in topology.npz are derived by `omote.training.mesh.topology`, which 
 
 from importlib import resources
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -38,9 +39,10 @@ for _table in (LEFT_BROW, RIGHT_BROW, LEFT_IRIS, RIGHT_IRIS):
     _table.setflags(write=False)
 
 
-def triangles_spanned(contour: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Mark the triangles, (T,) bool, whose three corners all lie on the contour.
-
-    For `LEFT_EYE`, `RIGHT_EYE` and `INNER_LIPS` these are exactly the triangles of the opening.
-    """
-    return np.asarray(np.isin(TRIANGLES, np.asarray(contour)).all(1))
+def triangles_inside(contour: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Mark the triangles, (T,) bool, that lie inside a contour: an eye opening, the inner mouth, the lips."""
+    flat = CANONICAL[:, :2]
+    polygon = np.ascontiguousarray(flat[np.asarray(contour)]).reshape(-1, 1, 2)
+    centres = flat[TRIANGLES].mean(1)
+    inside = [cv2.pointPolygonTest(polygon, (float(x), float(y)), False) >= 0 for x, y in centres]
+    return np.array(inside, np.bool_)

@@ -73,4 +73,4 @@ def _providers() -> dict[str, str]:
 def _encoders() -> dict[str, str]:
     from omote.media import available_encoders
 
-    return dict.fromkeys(available_encoders(), "works")
+    return {encoder.name: "works" for encoder in available_encoders()}

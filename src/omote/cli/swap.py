@@ -55,10 +55,7 @@ def swap(
     given: dict[str, Any] = dict(locals())
     if len(inputs) < 2:
         raise UsageError("give a source photo and a target: omote swap SOURCE... TARGET -o OUTPUT")
-    settings = SwapSettings(
-        **{name: given[name] for name in SETTING_NAMES if name != "workers"},
-        **({} if workers is None else {"workers": workers}),
-    )
+    settings = SwapSettings(**{name: given[name] for name in SETTING_NAMES})
     *sources, target = inputs
     with film_progress("Swapping") as report:
         result = swap_file(sources, target, output, settings, report)

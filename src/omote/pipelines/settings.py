@@ -1,7 +1,7 @@
 """What a swap can be told."""
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from omote.compose import BLEND_METHODS, COLOUR_METHODS, BlendMethod, ColourMethod
@@ -29,7 +29,7 @@ class SwapSettings:
         start: seconds of the film to begin at.
         end: seconds of the film to end at.
         max_pixels: largest picture or frame that is accepted, in pixels.
-        workers: frames in work at a time; the processors of the machine unless said.
+        workers: frames in work at a time; as many as there are processors unless said.
     """
 
     face: str = "largest"
@@ -47,7 +47,7 @@ class SwapSettings:
     start: float | None = None
     end: float | None = None
     max_pixels: int = 100_000_000
-    workers: int = field(default_factory=lambda: min(16, os.cpu_count() or 1))
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         Selection.parse(self.face)
@@ -56,7 +56,8 @@ class SwapSettings:
         _one_of("blend", self.blend, BLEND_METHODS)
         _within("opacity", self.opacity, 0, 1)
         _within("detector-size", self.detector_size, 64, 4096)
-        _within("workers", self.workers, 1, 256)
+        if self.workers is not None:
+            _within("workers", self.workers, 1, 256)
         _within("max-pixels", self.max_pixels, 1, 10**10)
         if self.score is not None:
             _within("score", self.score, 0, 1)
@@ -66,6 +67,12 @@ class SwapSettings:
             _within("start", self.start, 0, float("inf"))
         if self.end is not None and self.end <= (self.start or 0):
             raise UsageError(f"--end {self.end:g} is not after --start {self.start or 0:g}")
+
+
+    @property
+    def parallel(self) -> int:
+        """Frames in work at a time."""
+        return self.workers or min(16, os.cpu_count() or 1)
 
 
 SETTING_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(SwapSettings))

@@ -194,7 +194,7 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
         VideoWriter(
             output, reader, codec=settings.codec, quality=settings.quality, preset=settings.preset
         ) as writer,
-        ThreadPoolExecutor(settings.workers, "omote-frame") as executor,
+        ThreadPoolExecutor(settings.parallel, "omote-frame") as executor,
     ):
 
         def find(frame: Frame) -> tuple[Frame, list[Face]]:
@@ -208,7 +208,7 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
             with clock.stage("encode"):
                 writer.write(frame)
 
-        depth = settings.workers + 1
+        depth = settings.parallel + 1
         decoded = prefetch(clock.each("decode", reader), depth=2)
         found = ordered_map(find, decoded, executor, depth)
         results = ordered_map(swap, found, executor, depth)

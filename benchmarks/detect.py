@@ -20,7 +20,7 @@ import numpy as np
 
 from omote.faces.detect import Detector
 from omote.faces.face import Face
-from omote.training.detect.data import load_scenes
+from omote.training.detect.data import Scene, load_scenes
 from omote.zoo import Session, native_weights
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -117,6 +117,22 @@ def sheet(items: list[tuple[str, np.ndarray]], file: Path) -> None:
     cv2.imwrite(str(file), np.vstack(rows)[:, :, ::-1])
 
 
+def filling(detector: Detector, scenes: dict[str, Scene]) -> tuple[int, int]:
+    """How many faces are found in pictures cut to the labelled box, and how many there are."""
+    found = total = 0
+    for scene in scenes.values():
+        edge = np.tile(scene.pixels.shape[1::-1], 2)
+        for box, score in zip(scene.boxes, scene.scores, strict=True):
+            x0, y0, x1, y1 = np.clip(box, 0, edge).astype(int)
+            if score < 0.8 or min(x1 - x0, y1 - y0) < 48:
+                continue
+            whole = Face(np.array([0, 0, x1 - x0, y1 - y0], np.float32), 1.0, np.zeros((5, 2), np.float32))
+            faces = detector.find(np.ascontiguousarray(scene.pixels[y0:y1, x0:x1]))
+            total += 1
+            found += any(overlap(face, whole) >= 0.5 for face in faces)
+    return found, total
+
+
 def timing(models: dict[str, str | Path | bytes], pixels: np.ndarray, rounds: int) -> None:
     """Print median times at 640 x 640, one thread, the networks taking turns."""
     sessions = {name: Session(model) for name, model in models.items()}
@@ -161,9 +177,10 @@ def main() -> None:
     loose = [Detector.from_file(file, threshold=0.3) for file in files]
     print(f"threshold {tested.threshold}\n")
     print("| pictures | number | recall | false alarms | points, median |\n|---|---|---|---|---|")
+    held_out = load_scenes(args.shared / "data", "val")
     sets = {
         "evaluation photos": eval_pictures(args.shared / "media" / "eval"),
-        "held-out scenes": ((n, s.pixels) for n, s in load_scenes(args.shared / "data", "val").items()),
+        "held-out scenes": ((name, scene.pixels) for name, scene in held_out.items()),
     }
     total = Tally()
     for name, pictures in sets.items():
@@ -175,6 +192,9 @@ def main() -> None:
     for label, items in (("false alarm", total.alarms), ("missed", total.missed)):
         for name, _ in items:
             print(f"{label}: {name}")
+    for name, detector in (("tested", tested), ("YuNet-n", Detector.from_file(files[0]))):
+        found, number = filling(detector, held_out)
+        print(f"\nfaces that fill the picture, {name}: {found}/{number} = {found / number:.4f}")
     if args.sheet and total.alarms + total.missed:
         sheet(total.alarms + total.missed, args.sheet)
     if args.rounds:

@@ -46,10 +46,10 @@ class Composer:
         boxes: list[npt.NDArray[np.float32]] = []
         points: list[npt.NDArray[np.float32]] = []
         kind = rng.random()
-        if kind < 0.45:
+        if kind < 0.55:
             self._place(rng, canvas, (0, 0, size, size), self._scene(rng), boxes, points)
         elif kind < 0.92:
-            split = [int(v) for v in rng.choice([2, 2, 3, 4, 6], 2)]
+            split = [int(v) for v in rng.choice([1, 2, 2, 3, 4], 2)]
             xs, ys = (_cuts(rng, size, count) for count in split)
             for x0, x1 in pairwise(xs):
                 for y0, y1 in pairwise(ys):
@@ -85,7 +85,7 @@ class Composer:
         focus = scene.boxes[int(rng.integers(len(scene.boxes)))]
         extent = float(np.sqrt((focus[2] - focus[0]) * (focus[3] - focus[1])))
         smallest, largest = 12.0, max(14.0, 1.1 * side)
-        target = smallest * (largest / smallest) ** rng.random()
+        target = smallest * (largest / smallest) ** (rng.random() ** 0.7)
         factor = min(target / extent, 4.0)
         angle = math.radians(rng.normal(0, 12) if rng.random() < 0.7 else rng.uniform(-45, 45))
         flip = rng.random() < 0.5
@@ -170,7 +170,8 @@ def _background(rng: np.random.Generator, size: int) -> Pixels:
         ramp = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
         canvas = canvas + ramp * (second - first).astype(np.float32)
     if kind > 0.85:
-        grain = rng.normal(0, rng.uniform(5, 60), (size // 4, size // 4, 3)).astype(np.float32)
+        coarse = size // int(rng.integers(1, 9))
+        grain = rng.standard_normal((coarse, coarse, 3), np.float32) * np.float32(rng.uniform(5, 90))
         canvas = canvas + cv2.resize(grain, (size, size))
     return np.clip(canvas, 0, 255).astype(np.uint8)
 

@@ -100,8 +100,9 @@ def detection_loss(levels: list[Tensor], targets: dict[int, Targets]) -> dict[st
         obj   = sum BCE(o_hat, o) / N
         cls   = sum o * BCE(c_hat, c) / N                    (the teacher's cls means little off the faces)
         score = sum |s_hat - s| * BCE(s_hat, s) / N          (quality focal loss, Li et al. 2020, beta = 1)
-        box   = 3 sum s * (1 - DIoU) / N                     (Zheng et al. 2020)
-        points= 12 sum s * mean |p_hat - p| / sqrt(w h) / N
+        box   = 3 sum s * k * (1 - DIoU) / N                 (Zheng et al. 2020)
+        points= 20 sum s * k * mean |p_hat - p| / sqrt(w h) / N
+    where k makes up for the few cells that the coarse strides have.
 
     Args:
         levels: the network's maps, (B, 16, H/s, W/s) for strides 8, 16, 32.
@@ -133,8 +134,9 @@ def detection_loss(levels: list[Tensor], targets: dict[int, Targets]) -> dict[st
         "obj": bce(logit[:, 1], obj, reduction="none").sum() / total,
         "score": ((guess - score).abs().detach() * quality).sum() / total,
     }
-    raw, weight = joined["raw"][faces].float(), score[faces]
+    raw = joined["raw"][faces].float()
     cell, stride_px = joined["cell"][faces, :2], joined["cell"][faces, 2:]
+    weight = score[faces] * (stride_px[:, 0] / STRIDES[0]).sqrt()
     goal, goal_points = joined["box"][faces], joined["points"][faces]
     centre = (cell + raw[:, :2]) * stride_px
     half = raw[:, 2:4].clamp(-6, 6).exp() * stride_px / 2
@@ -143,7 +145,7 @@ def detection_loss(levels: list[Tensor], targets: dict[int, Targets]) -> dict[st
     error = (points.flatten(1) - goal_points).abs().mean(dim=1) / extent
     overlap = distance_iou(torch.cat([centre - half, centre + half], 1), goal)
     terms["box"] = 3 * (weight * (1 - overlap)).sum() / total
-    terms["points"] = 12 * (weight * error).sum() / total
+    terms["points"] = 20 * (weight * error).sum() / total
     return terms
 
 

@@ -37,15 +37,16 @@ def head(width: int) -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """x + unit(x), which keeps the deeper stages easy to train."""
+    """ReLU(x + a unit without its ReLU): keeps the deeper stages easy to train."""
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.unit = unit(channels, channels, kernel)
+        self.branch = unit(channels, channels, kernel)[:-1]
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
-        return x + self.unit(x)  # type: ignore[no-any-return]
+        return self.relu(x + self.branch(x))  # type: ignore[no-any-return]
 
 
 class DetectNet(nn.Module):

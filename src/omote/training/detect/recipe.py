@@ -39,11 +39,11 @@ class Settings:
         crops: how many aligned crops enter the mosaics.
     """
 
-    samples: int = 250_000
+    samples: int = 165_000
     seed: int = 1
     rate: float = 3e-3
     decay: float = 0.02
-    warmup: int = 6_000
+    warmup: int = 3_000
     crops: int = 8_000
 
 

@@ -38,7 +38,7 @@ def moments(pixels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def test_transport_gives_the_target_its_mean_and_covariance():
     new, target = texture(0, (0.6, 0.4, 0.3), 0.08), texture(1, (0.4, 0.45, 0.5), 0.08)
-    target[..., 1] = 0.5 * target[..., 0] + 0.5 * target[..., 1]
+    target[..., 1] = 0.3 * target[..., 0] + 0.8 * target[..., 1]
     mask = np.ones((SIZE, SIZE), np.float32)
     mean, covariance = moments(transport(new, target, mask), mask)
     wanted_mean, wanted_covariance = moments(target, mask)

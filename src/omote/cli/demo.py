@@ -9,7 +9,9 @@ from omote.cli.console import film_progress, summary
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("omote-demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
+        "omote-demo"
+    ),
     seconds: Annotated[float, typer.Option(help="Length of the film.")] = 4.0,
 ) -> None:
     """Swap a face in a photo and in a film; needs nothing but this package."""

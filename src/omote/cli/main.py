@@ -19,6 +19,7 @@ app = typer.Typer(
     "(OMOTE_SWAP_COLOUR=reinhard).",
     no_args_is_help=True,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "OMOTE", "help_option_names": ["-h", "--help"]},
 )
 app.command("swap")(swap.swap)

@@ -40,15 +40,15 @@ def _multiband(difference: Array, mask: Array, levels: int = 5) -> Array:
     """
     weights, bands = [np.clip(mask * 2 - 0.5, 0, 1)], [difference]
     while len(bands) <= levels and min(bands[-1].shape[:2]) >= 8:
-        weights.append(cv2.pyrDown(weights[-1]))
-        bands.append(cv2.pyrDown(bands[-1]))
+        weights.append(np.asarray(cv2.pyrDown(weights[-1]), np.float32))
+        bands.append(np.asarray(cv2.pyrDown(bands[-1]), np.float32))
     result = bands[-1] * weights[-1][..., None]
     for fine, coarse, weight in zip(bands[-2::-1], bands[:0:-1], weights[-2::-1], strict=True):
         size = (fine.shape[1], fine.shape[0])
         detail = fine - cv2.pyrUp(coarse, dstsize=size)
         result = cv2.pyrUp(result, dstsize=size) + detail * weight[..., None]
     # The coarse bands reach beyond the mask: end them softly where it ends.
-    return result * np.minimum(mask * 4, 1)[..., None]
+    return np.asarray(result * np.minimum(mask * 4, 1)[..., None], np.float32)
 
 
 def _poisson(new: Array, target: Array, mask: Array) -> Array:

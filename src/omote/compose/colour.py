@@ -29,8 +29,10 @@ def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = 
         return new
     if method == "reinhard":
         return reinhard(new, target, mask)
-    moved = transport(new, target, mask)
-    return relight(moved, target, mask) if method == "light" else moved
+    if method == "transport":
+        return transport(new, target, mask)
+    # Shading widens the target's distribution; stretching the new face to it would harden its features.
+    return relight(transport(new, target, mask, most=1.25), target, mask)
 
 
 def reinhard(new: Array, target: Array, mask: Array) -> Array:
@@ -41,21 +43,24 @@ def reinhard(new: Array, target: Array, mask: Array) -> Array:
     a_std = np.sqrt((weight * (a - a_mean) ** 2).sum((0, 1)))
     b_std = np.sqrt((weight * (b - b_mean) ** 2).sum((0, 1)))
     moved = (a - a_mean) * _limited_gain(b_std, a_std) + b_mean
-    return np.clip(cv2.cvtColor(moved.astype(np.float32), cv2.COLOR_Lab2RGB), 0, 1)
+    return np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB).clip(0, 1), np.float32)
 
 
-def transport(new: Array, target: Array, mask: Array) -> Array:
-    """Linear Monge-Kantorovich map between the two colour distributions (Pitié & Kokaram 2007)."""
+def transport(new: Array, target: Array, mask: Array, most: float = 1.6) -> Array:
+    """Linear Monge-Kantorovich map between the two colour distributions (Pitié & Kokaram 2007).
+
+    Args:
+        most: how far contrast may be stretched or squeezed; a flat source must not become noise.
+    """
     a_mean, a_cov = _moments(new, mask)
     b_mean, b_cov = _moments(target, mask)
     root, inverse_root = _square_roots(a_cov)
     middle, _ = _square_roots(root @ b_cov @ root)
     linear = inverse_root @ middle @ inverse_root
-    # A flat source (fog, over-exposure) must not be stretched into noise.
     gains, axes = np.linalg.eigh(linear)
-    linear = axes @ np.diag(np.clip(gains, 0.5, 1.6)) @ axes.T
+    linear = axes @ np.diag(np.clip(gains, 1 / most, most)) @ axes.T
     matrix = np.column_stack([linear, b_mean - linear @ a_mean]).astype(np.float32)
-    return np.clip(cv2.transform(new, matrix), 0, 1)
+    return np.asarray(cv2.transform(new, matrix).clip(0, 1), np.float32)
 
 
 def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Array:
@@ -72,7 +77,7 @@ def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Arra
     sigma = width * small
     total = cv2.GaussianBlur(weight, (0, 0), sigma)
     slow = cv2.GaussianBlur(difference * weight[..., None], (0, 0), sigma) / (total[..., None] + 1e-3)
-    return np.clip(new + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR), 0, 1)
+    return (new + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)).clip(0, 1)
 
 
 def _moments(pixels: Array, mask: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -35,20 +35,34 @@ def polygon_mask(points: npt.ArrayLike, size: int, grow: float = 0.0, feather: f
     Returns:
         (size, size) float32 in 0..1, exactly 0 outside.
     """
-    corners = np.round(np.asarray(points, np.float64) * 16).astype(np.int32)
-    filled = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(filled, [corners], 1, shift=4)
-    inside = cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_3)
+    corners = np.asarray(points, np.float64)
+    mask = np.zeros((size, size), np.float32)
+    # Only the surroundings of the polygon are looked at.
+    low = np.clip(np.floor(corners.min(0)) - max(grow, 0) - 2, 0, size).astype(int)
+    high = np.clip(np.ceil(corners.max(0)) + max(grow, 0) + 3, 0, size).astype(int)
+    width, height = high - low
+    if width <= 0 or height <= 0:
+        return mask
+    filled = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(filled, [np.round((corners - low) * 16).astype(np.int32)], 1, shift=4)
+    inside = _distance(filled)
     if grow > 0:
-        outside = cv2.distanceTransform(1 - filled, cv2.DIST_L2, cv2.DIST_MASK_3)
-        inside = np.where(filled > 0, inside, 1 - outside)
-    return smooth_step((inside + grow) / max(feather, 1.0))
+        inside -= _distance(1 - filled)
+    elif grow < 0:
+        inside[filled == 0] = grow
+    mask[low[1] : high[1], low[0] : high[0]] = smooth_step((inside + grow) / max(feather, 1.0))
+    return mask
 
 
 def hull_mask(points: npt.ArrayLike, size: int, grow: float = 0.0, feather: float = 0.0) -> Array:
     """Mask of the convex hull of points; arguments as for `polygon_mask`."""
     hull = cv2.convexHull(np.asarray(points, np.float32).reshape(-1, 1, 2))
     return polygon_mask(hull[:, 0], size, grow, feather)
+
+
+def _distance(filled: npt.NDArray[np.uint8]) -> Array:
+    """Distance of every non-zero pixel to the nearest zero, in pixels."""
+    return np.asarray(cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_3), np.float32)
 
 
 def smooth_step(x: npt.ArrayLike) -> Array:

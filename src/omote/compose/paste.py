@@ -35,10 +35,11 @@ def paste(pixels: Pixels, crop: Crop, composed: Array) -> None:
         composed: (N, N, 3) float32 in 0..1, the crop with its new face.
     """
     difference = composed - to_float(crop.pixels)
-    changed = np.abs(difference).max(2) > 1e-6
-    x, y, width, height = cv2.boundingRect(changed.astype(np.uint8))
+    changed = np.abs(difference).reshape(len(difference), -1) > 1e-6
+    x, y, width, height = cv2.boundingRect(changed.view(np.uint8))
     if width == 0:
         return
+    x, width = x // 3, width // 3 + 2  # three channels side by side
     back = invert(crop.matrix)
     left, top, right, bottom = x - 1, y - 1, x + width, y + height
     corners = transform([(left, top), (right, top), (right, bottom), (left, bottom)], back)
@@ -48,8 +49,7 @@ def paste(pixels: Pixels, crop: Crop, composed: Array) -> None:
         return
     back[:, 2] -= (x0, y0)
     size = (int(x1 - x0), int(y1 - y0))
+    difference *= full_scale(pixels.dtype)
     moved = cv2.warpAffine(difference, back, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     region = pixels[y0:y1, x0:x1]
-    white = full_scale(pixels.dtype)
-    result = np.clip(region + np.round(moved * white), 0, white)
-    region[:] = result.astype(pixels.dtype)
+    region[:] = cv2.add(region, moved, dtype=cv2.CV_8U if pixels.dtype == np.uint8 else cv2.CV_16U)

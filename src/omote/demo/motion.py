@@ -13,6 +13,7 @@ from omote.faces.topology import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RI
 
 Array = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class MovingPortrait:
         self._unit = face.eye_distance
         self._grid = (max(pixels.shape[:2]) + 1) // 2
 
-    def render(self, expression: Expression, camera: npt.NDArray[np.float64], size: tuple[int, int]) -> Pixels:
+    def render(
+        self, expression: Expression, camera: npt.NDArray[np.float64], size: tuple[int, int]
+    ) -> Pixels:
         """Show the portrait through a camera.
 
         Args:
@@ -95,14 +98,16 @@ class MovingPortrait:
         inside = polygon_mask(grid[:count], self._grid, feather=1.5)
         shown = polygon_mask(grid[count:], self._grid, grow=0.5, feather=1.5)
         x, y = np.meshgrid(np.arange(self._grid, dtype=np.float32), np.arange(self._grid, dtype=np.float32))
-        shown = cv2.remap(shown, x + rigid[..., 0] / 2, y + rigid[..., 1] / 2, cv2.INTER_LINEAR)
+        moved_shown = cv2.remap(shown, x + rigid[..., 0] / 2, y + rigid[..., 1] / 2, cv2.INTER_LINEAR)
         shift = shift * (1 - inside[..., None]) + rigid * inside[..., None]
-        return shift, inside * (1 - shown)
+        return shift, np.asarray(inside * (1 - moved_shown), np.float32)
 
     def _turned(self, expression: Expression) -> Array:
         yaw, pitch = np.deg2rad([expression.yaw, expression.pitch])
         around_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
-        around_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+        around_x = np.array(
+            [[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]]
+        )
         pivot = self._mesh[FACE_OVAL].mean(0) + (0, 0.4 * self._unit, 0.6 * self._unit)
         return np.asarray((self._mesh - pivot) @ (around_x @ around_y).T + pivot, np.float32)
 
@@ -134,18 +139,15 @@ class MovingPortrait:
         vertices = np.concatenate([mesh, *rings])
         spread = np.concatenate([values, *(values[FACE_OVAL] * weight for weight in weights)])
         count = len(FACE_OVAL)
-        starts = [FACE_OVAL, len(mesh) + np.arange(count), len(mesh) + count + np.arange(count)]
-        bands = [_band(inner, outer) for inner, outer in zip(starts[:-1], starts[1:], strict=True)]
-        triangles = np.concatenate([TRIANGLES, *bands]).astype(np.int32)
+        first = len(mesh) + np.arange(count, dtype=np.int32)
+        triangles = np.concatenate([TRIANGLES, _band(FACE_OVAL, first), _band(first, first + count)])
         grid = np.array(vertices, np.float32)
         grid[:, :2] = (grid[:, :2] + 0.5) / 2 - 0.5
         field, _ = interpolate(grid, triangles, spread, self._grid)
-        return cv2.GaussianBlur(field, (0, 0), 0.8)
+        return np.asarray(cv2.GaussianBlur(field, (0, 0), 0.8), np.float32)
 
 
-def _band(
-    inner: npt.NDArray[np.int32], outer: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _band(inner: Indices, outer: Indices) -> Indices:
     """Triangles between two rings of vertices, in both windings."""
     inner_next, outer_next = np.roll(inner, -1), np.roll(outer, -1)
     triangles = np.concatenate(
@@ -154,7 +156,7 @@ def _band(
     return np.concatenate([triangles, triangles[:, ::-1]])
 
 
-def _arcs(mesh: Array, contour: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _arcs(mesh: Array, contour: Indices) -> tuple[Indices, Indices]:
     """Split a closed contour at its left and right corner into the upper and the lower arc, corners left out."""
     left, right = int(np.argmin(mesh[contour, 0])), int(np.argmax(mesh[contour, 0]))
     rolled = np.roll(contour, -left)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from omote.errors import UsageError
-from omote.faces.face import Face
+from omote.faces.face import Array, Face
 
 Rule = Literal["largest", "all", "left", "right", "index", "near"]
 
@@ -72,5 +72,5 @@ class Selection:
                 return [min(ordered, key=lambda face: float(np.linalg.norm(_middle(face) - place)))]
 
 
-def _middle(face: Face) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return (face.box[:2] + face.box[2:]) / 2
+def _middle(face: Face) -> Array:
+    return np.asarray((face.box[:2] + face.box[2:]) / 2, np.float32)

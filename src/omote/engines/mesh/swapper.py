@@ -6,19 +6,27 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import polygon_mask
+from omote.compose import hull_mask, polygon_mask
 from omote.compose.masks import smooth_step
 from omote.engines.mesh.raster import interpolate
 from omote.engines.mesh.texture import TEMPLATE, MeshIdentity, facing, mesh_identity, template_eye_distance
 from omote.engines.swapper import Source, SwappedCrop
 from omote.faces.align import Crop
 from omote.faces.face import Face
-from omote.faces.topology import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, TRIANGLES
+from omote.faces.topology import (
+    FACE_OVAL,
+    INNER_LIPS,
+    LEFT_BROW,
+    LEFT_EYE,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    TRIANGLES,
+)
 
 Array = npt.NDArray[np.float32]
 
-_FINEST_STEP = 2
-"""The map is computed for every second pixel: it is affine inside a triangle, so nothing is lost."""
+_MAP_SIZE = 224
+"""Largest side of the map. It is affine inside a triangle, so that enlarging it loses nothing."""
 
 
 class MeshSwapper:
@@ -59,26 +67,30 @@ class MeshSwapper:
         places = (identity.mesh[:, :2] + 0.5) * texture_scale - 0.5
         seen = _seen(identity.facing, facing(mesh))
 
-        step = _FINEST_STEP
+        small = min(size // 2, _MAP_SIZE)
+        step = size / small
         coarse = np.array(mesh, np.float32)
         coarse[:, :2] = (coarse[:, :2] + 0.5) / step - 0.5
         vertices, triangles, values = _with_rim(coarse, np.column_stack([places, seen]))
-        spread, covered = interpolate(vertices, triangles, values, size // step)
-        fine = cv2.resize(spread, (size, size), interpolation=cv2.INTER_LINEAR)
+        spread, covered = interpolate(vertices, triangles, values, small)
+        fine = _enlarge(spread, size)
         x, y, seen_map = (np.ascontiguousarray(fine[..., channel]) for channel in range(3))
         pixels = cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-        eye_distance = crop.face.eye_distance
-        mask = _soft_edge(covered, self.feather * eye_distance / step, rim=_RIM * eye_distance / step)
-        mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR) * np.clip(seen_map, 0, 1)
+        unit = crop.face.eye_distance
+        mask = _soft_edge(covered, _RIM * unit / step, self.feather * unit / step)
+        # Raised brows reach into the soft edge: cover them all the same, or they show twice.
+        for contour in (LEFT_BROW, RIGHT_BROW):
+            brow = hull_mask(coarse[contour, :2], small, 0.06 * unit / step, 0.1 * unit / step)
+            mask = np.maximum(mask, brow * _soft_edge(covered, _RIM * unit / step, 0.25 * unit / step))
+        mask = _enlarge(mask, size) * np.clip(seen_map, 0, 1)
         for contour, grow, soft in (
             (LEFT_EYE, 0.05, 0.07),
             (RIGHT_EYE, 0.05, 0.07),
             (INNER_LIPS, 0.02, 0.04),
         ):
-            hole = polygon_mask(mesh[contour, :2], size, grow * eye_distance, soft * eye_distance)
-            mask = mask * (1 - hole)
-        return SwappedCrop(pixels, mask)
+            mask *= 1 - polygon_mask(mesh[contour, :2], size, grow * unit, soft * unit)
+        return SwappedCrop(np.asarray(pixels, np.float32), mask)
 
 
 _RIM = 0.1
@@ -107,7 +119,11 @@ def _with_rim(mesh: Array, values: Array) -> tuple[Array, npt.NDArray[np.int32],
     return np.concatenate([mesh, ring]), triangles, np.concatenate([values, rim_values]).astype(np.float32)
 
 
-def _soft_edge(covered: npt.NDArray[np.bool_], feather: float, rim: float) -> Array:
+def _enlarge(field: Array, size: int) -> Array:
+    return np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _soft_edge(covered: npt.NDArray[np.bool_], rim: float, feather: float) -> Array:
     """Soft mask inside the covered area, zero on the rim."""
     padded = np.pad(covered.astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]

@@ -60,7 +60,7 @@ def facing(mesh: Array) -> Array:
     summed = np.zeros((len(mesh), 3), np.float32)
     np.add.at(summed, TRIANGLES.ravel(), np.repeat(normals, 3, axis=0))
     length = np.linalg.norm(summed, axis=1)
-    return np.clip(-summed[:, 2] / np.maximum(length, 1e-9), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(-summed[:, 2] / np.maximum(length, 1e-9), 0, 1), np.float32)
 
 
 def mesh_identity(sources: Sequence[Source]) -> MeshIdentity:
@@ -81,12 +81,14 @@ def mesh_identity(sources: Sequence[Source]) -> MeshIdentity:
     for texture in (layout, *others):
         values = np.column_stack([texture.mesh[:, :2], texture.facing])
         spread, covered = interpolate(layout.mesh, TRIANGLES, values, size)
-        moved = cv2.remap(
-            texture.levels[0],
-            spread[..., 0],
-            spread[..., 1],
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
+        moved: Array = np.asarray(
+            cv2.remap(
+                texture.levels[0],
+                spread[..., 0],
+                spread[..., 1],
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
         )
         weight = covered * spread[..., 2] ** 4
         if texture is not layout:
@@ -113,5 +115,5 @@ def _pyramid(pixels: Array) -> tuple[Array, ...]:
     while min(levels[-1].shape[:2]) > 64:
         height, width = levels[-1].shape[:2]
         half = (width // 2, height // 2)
-        levels.append(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA))
+        levels.append(np.asarray(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA), np.float32))
     return tuple(levels)

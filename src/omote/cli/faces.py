@@ -80,9 +80,8 @@ def _print_table(found: "list[Face]") -> None:
     if not found:
         print("no face found")
         return
-    print(
-        f"{'face':>4} {'x0':>6} {'y0':>6} {'x1':>6} {'y1':>6} {'score':>6} {'yaw':>6} {'pitch':>6} {'roll':>6}"
-    )
+    titles = ("x0", "y0", "x1", "y1", "score", "yaw", "pitch", "roll")
+    print("face " + " ".join(f"{title:>6}" for title in titles))
     for number, face in enumerate(found):
         box = " ".join(f"{value:6.0f}" for value in face.box)
         pose = " ".join(f"{value:6.1f}" for value in face.pose or ())

@@ -19,8 +19,8 @@ def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = 
         target: (N, N, 3) float32 RGB in 0..1, the same place in the picture.
         mask: (N, N) float32 in 0..1, where the statistics are taken.
         method: `reinhard` (mean and spread of each Lab channel), `transport` (linear optimal transport
-            between the two RGB distributions), `light` (transport, then the slow changes of light across
-            the face, so that shadows stay where they were), or `none`.
+            between the two RGB distributions), `light` (the light that falls on the target, with its
+            shadows and highlights), or `none`.
 
     Returns:
         (N, N, 3) float32 in 0..1.
@@ -31,8 +31,7 @@ def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = 
         return reinhard(new, target, mask)
     if method == "transport":
         return transport(new, target, mask)
-    # Shading widens the target's distribution; stretching the new face to it would harden its features.
-    return relight(transport(new, target, mask, most=1.25), target, mask)
+    return relight(new, target, mask)
 
 
 def reinhard(new: Array, target: Array, mask: Array) -> Array:
@@ -64,20 +63,28 @@ def transport(new: Array, target: Array, mask: Array, most: float = 1.6) -> Arra
 
 
 def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Array:
-    """Replace the slow changes of light and colour across the new face by those of the target.
+    """Give the new face the light of the target: what changes slowly over the face comes from there.
+
+    Half of the change multiplies (black stays black, as under another lamp) and half adds (contrast stays
+    as it is, where a multiplication would bleach or harden the features).
 
     Args:
-        width: standard deviation of what counts as slow, as a fraction of the crop size.
+        width: standard deviation of the blur that tells light from face, as a fraction of the crop size.
     """
     size = new.shape[0]
-    # Slow changes need few pixels: work on a small copy, then enlarge.
-    small = max(16, min(64, size))
-    weight = cv2.resize(mask, (small, small), interpolation=cv2.INTER_AREA)
-    difference = cv2.resize(target - new, (small, small), interpolation=cv2.INTER_AREA)
-    sigma = width * small
-    total = cv2.GaussianBlur(weight, (0, 0), sigma)
-    slow = cv2.GaussianBlur(difference * weight[..., None], (0, 0), sigma) / (total[..., None] + 1e-3)
-    return (new + cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)).clip(0, 1)
+    # Slow changes need few pixels: work on small copies, then enlarge.
+    small = min(64, size)
+    weight, *pictures = (
+        cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA) for image in (mask, new, target)
+    )
+    total = cv2.GaussianBlur(weight, (0, 0), width * small)[..., None] + 1e-3
+    old_light, new_light = (
+        cv2.GaussianBlur(image * weight[..., None], (0, 0), width * small) / total for image in pictures
+    )
+    ratio = np.clip((new_light + 0.05) / (old_light + 0.05), 0.25, 4)
+    change = np.dstack([(ratio + 1) / 2, (new_light - old_light) / 2]).astype(np.float32)
+    change = np.asarray(cv2.resize(change, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+    return (new * change[..., :3] + change[..., 3:]).clip(0, 1)
 
 
 def _moments(pixels: Array, mask: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

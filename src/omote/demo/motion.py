@@ -108,7 +108,7 @@ class MovingPortrait:
         around_x = np.array(
             [[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]]
         )
-        pivot = self._mesh[FACE_OVAL].mean(0) + (0, 0.4 * self._unit, 0.6 * self._unit)
+        pivot = self._mesh[FACE_OVAL].mean(0) + self._unit * np.array([0, 0.4, 0.6])
         return np.asarray((self._mesh - pivot) @ (around_x @ around_y).T + pivot, np.float32)
 
     def _mimic(self, mesh: Array, expression: Expression) -> Array:
@@ -134,7 +134,9 @@ class MovingPortrait:
         """Spread values at the vertices over the portrait, falling to 0 around the head."""
         oval = mesh[FACE_OVAL]
         centre = oval.mean(0)
-        rings = [centre + (oval - centre) * growth + (0, 0, growth * self._unit) for growth in (1.5, 2.3)]
+        rings = [
+            centre + (oval - centre) * growth + self._unit * np.array([0, 0, growth]) for growth in (1.5, 2.3)
+        ]
         weights = (0.75, 0.0)
         vertices = np.concatenate([mesh, *rings])
         spread = np.concatenate([values, *(values[FACE_OVAL] * weight for weight in weights)])
@@ -157,7 +159,7 @@ def _band(inner: Indices, outer: Indices) -> Indices:
 
 
 def _arcs(mesh: Array, contour: Indices) -> tuple[Indices, Indices]:
-    """Split a closed contour at its left and right corner into the upper and the lower arc, corners left out."""
+    """Split a closed contour at its left and right corner into upper and lower arc, corners left out."""
     left, right = int(np.argmin(mesh[contour, 0])), int(np.argmax(mesh[contour, 0]))
     rolled = np.roll(contour, -left)
     middle = (right - left) % len(contour)

@@ -26,6 +26,7 @@ def probe_animation(path: Path, *, max_pixels: int) -> MediaInfo | None:
     require_size(path, header.width, header.height, max_pixels)
     if len(header.delays) < 2:
         return None
+    alpha = header.alpha and _first_frame_is_clear(path, kind)
     total = sum(header.delays)
     return MediaInfo(
         path=path,
@@ -40,11 +41,22 @@ def probe_animation(path: Path, *, max_pixels: int) -> MediaInfo | None:
         time_base=header.time_base,
         start_pts=0,
         pixel_format="rgba",
-        alpha=header.alpha,
+        alpha=alpha,
         sample_aspect_ratio=header.aspect,
         loop=header.loop,
         extra={"animation": kind, "lossless": header.lossless},
     )
+
+
+def _first_frame_is_clear(path: Path, kind: str) -> bool:
+    """True if something shines through the first frame; files often claim it without using it."""
+    Image.init()
+    with path.open("rb") as file:
+        try:
+            image = Image.OPEN[_PLUGINS[kind]][0](file, str(path))
+            return bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
+        except (OSError, EOFError, ValueError, SyntaxError, IndexError) as error:
+            raise InputError(f"{path}: its first frame cannot be decoded ({reason(error)})") from None
 
 
 def _rate(header: Animation) -> Fraction:
@@ -60,9 +72,10 @@ class AnimationSource:
         self.info = info
         self.warnings: list[str] = []
         self.shift = 0
-        self._first = None if start is None else math.ceil(Fraction(str(start)) / _base(info))
-        self._last = None if end is None else math.ceil(Fraction(str(end)) / _base(info))
-        self._trimmed = start is not None or end is not None
+        self.begin = None if start is None and end is None else Fraction(str(start or 0))
+        self.until = None if end is None else Fraction(str(end))
+        self._first = None if self.begin is None else math.ceil(self.begin / _base(info))
+        self._last = None if self.until is None else math.ceil(self.until / _base(info))
         self._file = info.path.open("rb")
 
     def close(self) -> None:
@@ -87,7 +100,7 @@ class AnimationSource:
                 )
                 rgba = np.asarray(image.convert("RGBA"))
                 if wanted:
-                    if given == 0 and self._trimmed:
+                    if given == 0 and self.begin is not None:
                         self.shift = pts
                     alpha = np.ascontiguousarray(rgba[..., 3])
                     yield Frame(
@@ -102,7 +115,7 @@ class AnimationSource:
                 pts += delay
         except (OSError, EOFError, ValueError, SyntaxError, IndexError) as error:
             raise InputError(
-                f"{info.path}: cannot be decoded after {position} frames ({reason(error)}); damaged or cut off"
+                f"{info.path}: damaged or cut off: no more frames after {position} ({reason(error)})"
             ) from None
         if given == 0:
             raise InputError(f"{info.path}: has no frames in the wanted span")

@@ -31,7 +31,7 @@ class Animation:
 
 
 def read_header(path: Path, kind: str) -> Animation:
-    """Parse a file of `kind` "gif", "animated webp" or "apng". Raises InputError if it is broken or cut off."""
+    """Parse a file of `kind` "gif", "animated webp" or "apng". Raises InputError if it breaks off."""
     data = path.read_bytes()
     try:
         return {"gif": _gif, "animated webp": _webp, "apng": _apng}[kind](data)

@@ -30,18 +30,19 @@ RGBA = NDArray[np.uint8]
 class Patch:
     """What one animation frame stores: RGBA `(h, w, 4)` at `(x, y)`, shown for `delay` time units.
 
-    `clear` says that the picture is replaced (transparency and all) and not painted over.
+    `wipe` says that the next frame needs an empty canvas; the patch then is the whole frame.
     """
 
     rgba: RGBA
     x: int
     y: int
     delay: int
-    clear: bool
+    wipe: bool = False
 
 
 class _Format(Protocol):
     time_base: Fraction
+    paints_over: bool  # transparent pixels of a patch leave what was there before
 
     def write(self, file: BinaryIO, patch: Patch) -> None: ...
 
@@ -49,7 +50,7 @@ class _Format(Protocol):
 
 
 class AnimationSink:
-    """Writes Frames to an animated picture; holds one frame back, for its delay is known when the next one comes."""
+    """Writes Frames to an animated picture, each when the next one comes and with it the delay."""
 
     def __init__(
         self, temporary: Path, suffix: str, info: MediaInfo, *, codec: str | None, quality: float | None
@@ -92,30 +93,35 @@ class AnimationSink:
             alpha = np.full(pixels.shape[:2], 255, np.uint8)
         rgba = np.dstack([pixels, alpha]).astype(np.uint8)
         if self._waiting is not None:
-            self._store(frame.pts * frame.time_base)
+            self._store(frame.pts * frame.time_base, rgba)
         self._waiting = frame, rgba
 
-    def _store(self, until: Fraction) -> None:
-        """Store the waiting frame, to be shown until `until` seconds."""
+    def _store(self, until: Fraction, following: RGBA | None) -> None:
+        """Store the waiting frame, to be shown until `until` seconds and then replaced by `following`."""
         assert self._waiting is not None
         frame, rgba = self._waiting
         # Delays are differences of rounded times: rounding errors never add up.
         end = round((until - (self._info.start_pts or 0) * frame.time_base) / self._format.time_base)
         delay = max(1, end - self._ticks)
         self._ticks += delay
-        self._format.write(self._file, self._patch(rgba, delay))
-        self._shown = rgba
+        patch = self._patch(rgba, delay)
+        if self._format.paints_over and following is not None:
+            holes = (following[..., 3] < 128) & (rgba[..., 3] >= 128)
+            if holes.any():  # what shines through there cannot be painted: the canvas must be emptied
+                patch = Patch(rgba, 0, 0, delay, wipe=True)
+        self._format.write(self._file, patch)
+        self._shown = None if patch.wipe else rgba
 
     def _patch(self, rgba: RGBA, delay: int) -> Patch:
         if self._shown is None:
-            return Patch(rgba, 0, 0, delay, True)
+            return Patch(rgba, 0, 0, delay)
         changed = (rgba != self._shown).any(axis=2)
         rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
         if rows.size == 0:
-            return Patch(rgba[:2, :2], 0, 0, delay, bool((rgba[:2, :2, 3] < 255).any()))
+            return Patch(np.ascontiguousarray(rgba[:2, :2]), 0, 0, delay)
         top, left = int(rows[0]) & ~1, int(columns[0]) & ~1  # WebP wants even corners
         part = rgba[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
-        return Patch(np.ascontiguousarray(part), left, top, delay, bool((part[..., 3] < 255).any()))
+        return Patch(np.ascontiguousarray(part), left, top, delay)
 
     def finish(self) -> None:
         """Store the last frame and the file's end."""
@@ -123,7 +129,7 @@ class AnimationSink:
             frame, _ = self._waiting
             rate = self._info.frame_rate or Fraction(10)
             length = frame.duration * frame.time_base if frame.duration else 1 / rate
-            self._store(frame.pts * frame.time_base + length)
+            self._store(frame.pts * frame.time_base + length, None)
         self._format.finish(self._file)
         self._file.close()
 
@@ -136,6 +142,7 @@ class _Gif:
     """GIF89a with a palette for each frame; transparency is on or off."""
 
     time_base = Fraction(1, 100)
+    paints_over = True
 
     def __init__(self, file: BinaryIO, info: MediaInfo, loop: int) -> None:
         aspect = round(info.sample_aspect_ratio * 64) - 15 if info.sample_aspect_ratio != 1 else 0
@@ -145,8 +152,6 @@ class _Gif:
         if loop != 1:
             times = 0 if loop == 0 else loop - 1
             file.write(b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", times) + b"\0")
-        self._see_through = info.alpha
-        self._size = info.width, info.height
 
     def write(self, file: BinaryIO, patch: Patch) -> None:
         """Store one frame."""
@@ -196,22 +201,23 @@ class _WebP:
     """Animated WebP, lossless if the source was, else at quality 95."""
 
     time_base = Fraction(1, 1000)
+    paints_over = False
 
     def __init__(self, file: BinaryIO, info: MediaInfo, loop: int, quality: float | None) -> None:
-        self._lossless = (
-            bool(info.extra.get("lossless")) and info.format == "animated webp" and quality is None
-        )
+        self._lossless = bool(info.extra.get("lossless")) and quality is None
         self._quality = 95 if quality is None else round(quality)
         if not 0 <= self._quality <= 100:
             raise UsageError(f"--quality must be between 0 and 100, got {quality}")
         sides = (info.width - 1).to_bytes(3, "little") + (info.height - 1).to_bytes(3, "little")
-        flags = 0x02 | (0x10 if info.alpha else 0)
-        file.write(b"RIFF\0\0\0\0WEBP" + _riff(b"VP8X", bytes([flags, 0, 0, 0]) + sides))
+        self._clear = False
+        file.write(b"RIFF\0\0\0\0WEBP" + _riff(b"VP8X", b"\2\0\0\0" + sides))
         file.write(_riff(b"ANIM", b"\0\0\0\0" + struct.pack("<H", min(loop, 65535))))
 
     def write(self, file: BinaryIO, patch: Patch) -> None:
         """Store one frame."""
-        image = Image.fromarray(patch.rgba if patch.clear else np.ascontiguousarray(patch.rgba[..., :3]))
+        clear = bool((patch.rgba[..., 3] < 255).any())
+        self._clear |= clear
+        image = Image.fromarray(patch.rgba if clear else np.ascontiguousarray(patch.rgba[..., :3]))
         buffer = io.BytesIO()
         image.save(buffer, "WEBP", lossless=self._lossless, quality=self._quality, method=3, exact=True)
         height, width = patch.rgba.shape[:2]
@@ -222,10 +228,12 @@ class _WebP:
         file.write(_riff(b"ANMF", head + b"\x02" + _bitstream(buffer.getvalue())))  # 2: replace, do not blend
 
     def finish(self, file: BinaryIO) -> None:
-        """Fill the file's size in."""
+        """Fill the file's size in, and whether it is transparent anywhere."""
         size = file.tell() - 8
         file.seek(4)
         file.write(struct.pack("<I", size))
+        file.seek(20)
+        file.write(b"\x12" if self._clear else b"\2")
 
 
 def _riff(name: bytes, body: bytes) -> bytes:
@@ -246,6 +254,8 @@ def _bitstream(still: bytes) -> bytes:
 
 class _Apng:
     """Animated PNG, lossless, 8 bits."""
+
+    paints_over = False
 
     def __init__(self, file: BinaryIO, info: MediaInfo, loop: int) -> None:
         base = info.time_base or Fraction(1, 1000)

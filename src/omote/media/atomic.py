@@ -26,7 +26,7 @@ _SUFFIX = ".omote-part"
 class AtomicFile:
     """A hidden temporary file that becomes `target` on `commit()` and vanishes on `discard()`.
 
-    Raises InputError at once if the target folder is missing or cannot be written, or if the target is a folder.
+    Raises InputError at once if the target is a folder, or its folder is missing or cannot be written.
     As a context manager it commits on a clean exit and discards on any exception, Ctrl-C included.
     """
 

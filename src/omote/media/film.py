@@ -22,8 +22,8 @@ from omote.media.types import Frame, MediaInfo
 class FilmSource:
     """Frames of a container that libav can demux; see VideoReader for the promises.
 
-    `start` and `end` are seconds from the film's beginning. `shift` is what was taken off every time stamp,
-    in units of the time base; it is known once the first frame was given.
+    `start` and `end` are seconds from the film's beginning; `begin` and `until` the same on its own clock.
+    `shift` is what was taken off every time stamp, in units of the time base; known with the first frame.
     """
 
     def __init__(self, info: MediaInfo, *, start: float | None, end: float | None, threads: int) -> None:
@@ -33,6 +33,10 @@ class FilmSource:
         self._start, self._end = start, end
         self._threads = threads
         self._container, self._stream = self._open()
+        # A film's seconds are counted from its own start, which some containers put well after zero.
+        origin = max(Fraction(self._container.start_time or 0, av.time_base), Fraction(0))
+        self.begin = None if start is None and end is None else origin + Fraction(str(start or 0))
+        self.until = None if end is None else origin + Fraction(str(end))
         self._packets = 0
         self._decoded = 0
         self._last_packet: int | None = None
@@ -44,8 +48,7 @@ class FilmSource:
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        stream.codec_context.thread_count = self._threads
-        stream.thread_type = "AUTO" if self._threads != 1 else "NONE"  # type: ignore[assignment]
+        self._decoder = probing.open_decoder(stream, self._threads)
         return container, stream
 
     def close(self) -> None:
@@ -97,15 +100,10 @@ class FilmSource:
 
     def _span(self, time_base: Fraction) -> tuple[int | None, int | None]:
         """First and last-plus-one time stamp of the wanted span, or None where it is open."""
-        if self._start is None and self._end is None:
-            return None, None
-        origin = max(Fraction(self._container.start_time or 0, av.time_base), Fraction(0))
-        first = math.ceil((origin + Fraction(str(self._start or 0))) / time_base)
-        if not self._start:  # a film may begin a little before its zero
-            first = -(2**62)
-        last = None
-        if self._end is not None:
-            last = math.ceil((origin + Fraction(str(self._end))) / time_base)
+        first = None if self.begin is None else math.ceil(self.begin / time_base)
+        last = None if self.until is None else math.ceil(self.until / time_base)
+        if first is not None and not self._start:
+            first = -(2**62)  # a film may begin a little before its zero
         return first, last
 
     def _decode(self, first: int | None) -> Iterator[VideoFrame]:
@@ -139,7 +137,7 @@ class FilmSource:
                         self._last_packet = max(packet.pts, self._last_packet or packet.pts)
                 if packet.is_corrupt:
                     damaged += 1
-                for frame in packet.decode():
+                for frame in self._decoder.decode(packet):
                     self._decoded += 1
                     if frame.pts is not None:
                         self._last_frame = max(frame.pts, self._last_frame or frame.pts)
@@ -148,7 +146,7 @@ class FilmSource:
                     yield frame
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise InputError(
-                f"{path}: cannot be decoded after {self._decoded} frames ({reason(error)}); the file is damaged or cut off"
+                f"{path}: damaged or cut off: no more frames after {self._decoded} ({reason(error)})"
             ) from None
         if damaged:
             self.warnings.append(f"{path.name}: {damaged} damaged frames were decoded as well as could be")

@@ -1,13 +1,16 @@
-"""The eight ways a picture can lie: reading them from EXIF or a display matrix, and turning pixels upright."""
+"""The eight ways a picture can lie: told by EXIF or a display matrix, and undone."""
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from omote.media.types import Pixels
+from omote.media.types import Pixels, as_pixels
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,9 @@ class Orientation:
         return self.turn in (90, 270)
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """The upright pixels, C-contiguous; `(H, W)` or `(H, W, C)`. Returns the argument if nothing is to do."""
-        if self.flipped:
-            pixels = pixels[:, ::-1]
-        if self.turn:
-            pixels = np.rot90(pixels, k=-self.turn // 90)
-        return np.ascontiguousarray(pixels)
+        """The upright pixels, C-contiguous; `(H, W)` or `(H, W, C)`. The argument itself if it was so."""
+        turned: NDArray[Any] = pixels[:, ::-1] if self.flipped else pixels
+        return as_pixels(np.ascontiguousarray(np.rot90(turned, k=-self.turn // 90)))
 
 
 UPRIGHT = Orientation()
@@ -59,5 +59,5 @@ def from_display_matrix(data: bytes) -> Orientation:
     flipped = a * d - b * c < 0
     if flipped:  # take the mirror off: it acts first, on x
         a, b = -a, -b
-    turn = int(round(np.degrees(np.arctan2(b, a)) / 90)) * 90 % 360
+    turn = round(math.degrees(math.atan2(b, a)) / 90) * 90 % 360
     return Orientation(turn, flipped)

@@ -18,7 +18,7 @@ from omote.errors import InputError
 from omote.media import orient
 from omote.media.probing import require_size
 from omote.media.sniff import reason, require_file, sniff
-from omote.media.types import MAX_PIXELS, MediaInfo, Pixels, check_pixels
+from omote.media.types import MAX_PIXELS, MediaInfo, Pixels, as_pixels, check_pixels
 from omote.media.whole import require_whole_picture
 
 _ORIENTATION = 0x0112
@@ -132,7 +132,7 @@ def _header(path: Path, max_pixels: int) -> Iterator[tuple[str, Image.Image]]:
     Image.init()
     with path.open("rb") as file:
         try:
-            # The plugin is called directly: Image.open would apply Pillow's own, global pixel limit instead of ours.
+            # Not by Image.open, which applies Pillow's own, global pixel limit.
             image: Image.Image = Image.OPEN[_PLUGINS[kind]][0](file, str(path))
         except Exception as error:
             raise InputError(
@@ -174,7 +174,7 @@ def _decode(
         return *_decode_deep(path, kind), icc
     if image.mode in ("F", "I"):
         raise InputError(
-            f"{path}: {image.mode} pixels (floating-point or 32-bit) cannot be read; save it with 8 or 16 bits"
+            f"{path}: its 32-bit or floating-point pixels cannot be read; save it with 8 or 16 bits"
         )
     image.load()
     if image.mode in ("CMYK", "LAB"):
@@ -220,16 +220,17 @@ def _decode_deep(path: Path, kind: str) -> tuple[Pixels, Pixels | None, bool]:
         raise InputError(f"{path}: {array.dtype} pixels cannot be read; save it with 8 or 16 bits a channel")
     channels = 1 if array.ndim == 2 else array.shape[2]
     if channels == 1:
-        return cv2.cvtColor(array.reshape(array.shape[:2]), cv2.COLOR_GRAY2RGB), None, True
-    if channels == 4:
-        rgb = cv2.cvtColor(array, cv2.COLOR_BGRA2RGB)
-        grey = kind == "png" and path.open("rb").read(26)[25] == 4
-        return rgb, np.ascontiguousarray(array[..., 3]), grey
-    return cv2.cvtColor(array, cv2.COLOR_BGR2RGB), None, False
+        grey = array.reshape(array.shape[:2])
+        return as_pixels(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)), None, True
+    if channels == 3:
+        return as_pixels(cv2.cvtColor(array, cv2.COLOR_BGR2RGB)), None, False
+    alpha = as_pixels(np.ascontiguousarray(array[..., 3]))
+    had_grey = kind == "png" and data[25] == 4  # OpenCV gives grey with alpha as colour with alpha
+    return as_pixels(cv2.cvtColor(array, cv2.COLOR_BGRA2RGB)), alpha, had_grey
 
 
 def _upright_exif(image: Image.Image) -> bytes | None:
-    """The EXIF block with orientation 1 and no thumbnail (it would show the old face), or None if there is none."""
+    """The EXIF block with orientation 1 and no thumbnail (it would show the old face); None without one."""
     with contextlib.suppress(Exception):  # damaged EXIF is left behind rather than written on
         exif = image.getexif()
         if not exif:

@@ -15,9 +15,10 @@ from PIL import Image
 
 from omote.errors import InputError, UsageError
 from omote.media.atomic import AtomicFile
+from omote.media.colour import on_white
 from omote.media.picture import Picture
 from omote.media.sniff import reason
-from omote.media.types import Pixels
+from omote.media.types import Pixels, as_pixels
 
 _FORMATS = {
     ".jpg": "JPEG",
@@ -33,8 +34,7 @@ _FORMATS = {
 }
 PICTURE_SUFFIXES = tuple(_FORMATS)
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF", "AVIF", "GIF"}
-_WITH_EXIF = {"JPEG", "PNG", "WEBP", "TIFF", "AVIF"}
-_WITH_ICC = {"JPEG", "PNG", "WEBP", "TIFF", "AVIF"}
+_CARRIES = {"JPEG", "PNG", "WEBP", "TIFF", "AVIF"}  # EXIF and ICC profiles
 _SIDE_LIMIT = {"JPEG": 65_500, "WEBP": 16_383}
 
 
@@ -78,47 +78,47 @@ def encode_image(picture: Picture, name: str, quality: float | None) -> bytes:
     if pixels.dtype == np.uint16 and name not in ("PNG", "TIFF"):
         pixels, alpha = _to_8bit(pixels), None if alpha is None else _to_8bit(alpha)
     if alpha is not None and name not in _WITH_ALPHA:
-        pixels, alpha = _on_white(pixels, alpha), None
+        pixels, alpha = on_white(pixels, alpha), None
     grey = picture.grey and _is_grey(pixels)
     icc = picture.icc if _profile_fits(picture.icc, grey) else None
     if pixels.dtype == np.uint16:
         array = _interleave(pixels, alpha, grey)
         return _png16(array, icc, picture.exif) if name == "PNG" else _tiff16(array, icc)
     image = Image.fromarray(_interleave(pixels, alpha, grey))
-    options: dict[str, Any] = {}
-    if name in _WITH_ICC and icc:
-        options["icc_profile"] = icc
-    if name in _WITH_EXIF and picture.exif:
-        options["exif"] = picture.exif
+    options = _encoding(name, quality)
+    if name in _CARRIES:
+        options |= {"icc_profile": icc} if icc else {}
+        options |= {"exif": picture.exif} if picture.exif else {}
     if picture.dpi and name in ("JPEG", "PNG", "TIFF", "BMP"):
         options["dpi"] = picture.dpi
-    if name == "JPEG":
-        options |= {"quality": round(95 if quality is None else quality), "subsampling": 0, "optimize": False}
-    elif name in ("WEBP", "AVIF"):
-        options["quality"] = round(90 if quality is None else quality)
-        if name == "WEBP" and image.mode.startswith("L"):
-            image = image.convert("RGBA" if alpha is not None else "RGB")
-    elif name == "PNG":
-        options["compress_level"] = 4
-    elif name == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
-    elif name == "JPEG2000":
-        options["irreversible"] = False
-    elif name == "GIF" and image.mode in ("RGB", "RGBA"):
-        image = image.quantize(
-            256, Image.Quantize.FASTOCTREE if image.mode == "RGBA" else Image.Quantize.MEDIANCUT
-        )
+    if name == "WEBP" and grey:  # it has colour only
+        image = image.convert("RGB" if alpha is None else "RGBA")
+    elif name == "GIF" and not grey:
+        image = image.quantize(256, Image.Quantize.MEDIANCUT if alpha is None else Image.Quantize.FASTOCTREE)
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()
+
+
+def _encoding(name: str, quality: float | None) -> dict[str, Any]:
+    """Pillow's options for a format at a quality of 0..100 or the default."""
+    if name == "JPEG":
+        return {"quality": round(95 if quality is None else quality), "subsampling": 0}
+    if name in ("WEBP", "AVIF"):
+        return {"quality": round(90 if quality is None else quality)}
+    return {
+        "PNG": {"compress_level": 4},
+        "TIFF": {"compression": "tiff_adobe_deflate"},
+        "JPEG2000": {"irreversible": False},
+    }.get(name, {})
 
 
 def _interleave(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
     """`(H, W)`, `(H, W, 2)`, `(H, W, 3)` or `(H, W, 4)`: grey or RGB, with alpha last if there is one."""
     if grey:
         plane = np.ascontiguousarray(pixels[..., 0])
-        return plane if alpha is None else np.dstack([plane, alpha])
-    return np.ascontiguousarray(pixels) if alpha is None else np.dstack([pixels, alpha])
+        return as_pixels(plane if alpha is None else np.dstack([plane, alpha]))
+    return as_pixels(np.ascontiguousarray(pixels) if alpha is None else np.dstack([pixels, alpha]))
 
 
 def _is_grey(pixels: Pixels) -> bool:
@@ -132,13 +132,6 @@ def _profile_fits(icc: bytes | None, grey: bool) -> bool:
 
 def _to_8bit(array: Pixels) -> NDArray[np.uint8]:
     return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """The picture laid on white by its (straight) alpha."""
-    top = np.iinfo(pixels.dtype).max
-    weight = alpha[..., None].astype(np.float32) / top
-    return np.rint(pixels * weight + top * (1 - weight)).astype(pixels.dtype)
 
 
 def _png16(array: Pixels, icc: bytes | None, exif: bytes | None) -> bytes:
@@ -208,9 +201,8 @@ def _tiff16(array: Pixels, icc: bytes | None) -> bytes:
     rest = b""
     table = b""
     tail = sum(len(value) + len(value) % 2 for _, _, _, value in entries if len(value) > 4)
-    for tag, kind, count, value in entries:
-        if tag == 273:
-            value = struct.pack("<I", directory + tail)
+    for tag, kind, count, known in entries:
+        value = struct.pack("<I", directory + tail) if tag == 273 else known
         if len(value) > 4:
             place = struct.pack("<I", directory + len(rest))
             rest += value + b"\0" * (len(value) % 2)

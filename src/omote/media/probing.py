@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.context import CodecContext
 from av.container.input import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from omote.errors import InputError
 from omote.media import colour, orient
+from omote.media.hdr import read_hdr
 from omote.media.integrity import require_whole
 from omote.media.sniff import ANIMATIONS, PICTURES, reason, require_file, sniff
 from omote.media.types import MAX_PIXELS, ColourTags, MediaInfo, Track
@@ -49,6 +52,23 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
             raise InputError(f"{path}: its pictures are coded in a way that cannot be decoded here")
         return stream
     raise InputError(f"{path}: has no moving pictures (sound only?)")
+
+
+def open_decoder(stream: VideoStream, threads: int) -> VideoCodecContext:
+    """A decoder for a film's pictures; `threads` 0 lets it choose.
+
+    libav's own VP8 and VP9 decoders drop the alpha channel, libvpx does not.
+    """
+    context = stream.codec_context
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.codec.canonical_name)
+    if name is not None and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
+        clear = CodecContext.create(name, "r")
+        assert isinstance(clear, VideoCodecContext)
+        clear.thread_count = threads
+        return clear
+    context.thread_count = threads
+    context.thread_type = "NONE" if threads == 1 else "AUTO"
+    return context
 
 
 def require_size(path: Path, width: int, height: int, max_pixels: int) -> None:
@@ -93,10 +113,11 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
     for other in container.streams:
         if other is not stream:
             other.discard = av.stream.Discard.all
-    stream.codec_context.thread_count = 1
     try:
-        for frame in container.decode(stream):
-            return frame
+        decoder = open_decoder(stream, 1)
+        for packet in container.demux(stream):
+            for frame in decoder.decode(packet):
+                return frame
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(f"{path}: its first frame cannot be decoded ({reason(error)})") from None
     raise InputError(f"{path}: has no frames")
@@ -118,6 +139,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
     elif container.duration is not None:
         duration = container.duration / av.time_base
     rate = stream.average_rate or stream.guessed_rate
+    light = read_hdr(frame)
     tracks = list(other_tracks(container, stream))
     return MediaInfo(
         path=path,
@@ -144,12 +166,13 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         subtitles=tuple(t for t in tracks if t.kind == "subtitle"),
         others=tuple(t for t in tracks if t.kind not in ("audio", "subtitle")),
         metadata=dict(container.metadata),
+        extra={} if light is None else {"hdr": light},
     )
 
 
 def frame_orientation(frame: av.VideoFrame) -> orient.Orientation:
     """How a decoded frame must be turned to stand upright, from its display matrix."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     return orient.UPRIGHT if matrix is None else orient.from_display_matrix(bytes(matrix))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,6 +18,8 @@ class _Source(Protocol):
     info: MediaInfo
     warnings: list[str]
     shift: int
+    begin: Fraction | None
+    until: Fraction | None
 
     def frames(self) -> Iterator[Frame]: ...
 
@@ -45,9 +48,8 @@ class VideoReader:
     ) -> None:
         if start is not None and start < 0:
             raise UsageError(f"--start must not be negative, got {start:g}")
-        if start is not None or end is not None:
-            if end is not None and end <= (start or 0):
-                raise UsageError(f"--end ({end:g} s) must come after --start ({start or 0:g} s)")
+        if end is not None and end <= (start or 0):
+            raise UsageError(f"--end ({end:g} s) must come after --start ({start or 0:g} s)")
         self.info = probe(path, max_pixels=max_pixels)
         self.start, self.end = start, end
         if not self.info.is_film:
@@ -72,6 +74,16 @@ class VideoReader:
     def shift(self) -> int:
         """What was taken off every time stamp (in `info.time_base`); known after the first frame."""
         return self._source.shift
+
+    @property
+    def begin(self) -> Fraction | None:
+        """Where the wanted span begins on the film's own clock, in seconds; None for the whole film."""
+        return self._source.begin
+
+    @property
+    def until(self) -> Fraction | None:
+        """Where the wanted span ends on the film's own clock, in seconds; None if it is open."""
+        return self._source.until
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames

@@ -1,20 +1,25 @@
-"""Sound, subtitles and whatever else runs beside the pictures: copied packet by packet, never re-encoded."""
+"""Sound, subtitles and whatever else runs beside the pictures: copied packet by packet where it can be."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
+from av.audio.stream import AudioStream
 from av.container.output import OutputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import AttachmentStream, Discard, Disposition, Stream
 
-from omote.errors import UsageError
 from omote.media import probing
+from omote.media.containers import Container
+from omote.media.sound import SoundEncoder
 from omote.media.types import MediaInfo
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 # Written anew by every muxer, or true only for the old file.
 _STALE = {"encoder", "vendor_id", "duration", "major_brand", "minor_version", "compatible_brands"}
@@ -31,8 +36,7 @@ def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def takes(muxer: str, template: Stream) -> bool:
-    """True if a container format can hold a track: its muxer is asked to write a header with it."""
-    trial: Any = None
+    """True if a container can hold a track: its muxer is asked to write a header with it."""
     try:
         trial = av.open(io.BytesIO(), "w", format=muxer)
         trial.add_stream_from_template(template, opaque=True)
@@ -42,88 +46,149 @@ def takes(muxer: str, template: Stream) -> bool:
     return True
 
 
+class _Target(Protocol):
+    """Where a source track's packets go."""
+
+    def packets(self, packet: Packet[Any]) -> list[Packet[Any]]: ...
+
+    def flush(self) -> list[Packet[Any]]: ...
+
+
+class _Copy:
+    """Packets go over as they are."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
+        packet.stream = self._stream
+        return [packet]
+
+    def flush(self) -> list[Packet[Any]]:
+        return []
+
+
 class TrackCopier:
     """Adds the source's other tracks to an output and feeds their packets in step with the pictures.
 
-    The source is read a second time, beside the decoder, so that only one packet waits at any moment.
+    The source is read a second time, beside the decoder, so only one packet waits at any moment. A track
+    that the container cannot hold is named in `warnings`; if it is sound, it is re-encoded to the container's
+    usual codec instead of being lost, and named all the same.
     """
 
-    def __init__(self, info: MediaInfo, output: OutputContainer, muxer: str) -> None:
+    def __init__(self, info: MediaInfo, output: OutputContainer, container: Container) -> None:
         self.warnings: list[str] = []
+        self._name = info.path.name
         self._container = probing.open_container(info.path)
         self._output = output
-        pictures = probing.video_stream(info.path, self._container)
-        self._targets: dict[int, Stream] = {}
-        for stream in self._container.streams:
-            if stream.index == pictures.index:
-                stream.discard = av.stream.Discard.all
-                continue
-            self._add(info, stream, muxer)
-        self._packets: Iterator[Packet[Stream]] = iter(())
-        if self._targets:
-            chosen = [s for s in self._container.streams if s.index in self._targets]
-            self._packets = iter(self._container.demux(*chosen))
+        self._targets: dict[int, _Target] = {}
         self._waiting: Packet[Stream] | None = None
+        pictures = probing.video_stream(info.path, self._container)
         self.picture_metadata = kept_metadata(pictures.metadata)
         self.picture_disposition = pictures.disposition
-        self.chapters = self._container.chapters()
+        data = 0
+        for stream in self._container.streams:
+            if stream.index == pictures.index:
+                continue
+            if isinstance(stream, AttachmentStream):
+                self._attach(stream, container.muxer)
+            elif not self._add(stream, container):
+                data += 1
+        if data:
+            self.warnings.append(f"{self._name}: {data} data tracks are not kept")
+        chosen = []
+        for stream in self._container.streams:
+            if stream.index in self._targets:
+                chosen.append(stream)
+            else:
+                stream.discard = Discard.all
+        self._packets: Iterator[Packet[Stream]] = iter(self._container.demux(*chosen) if chosen else ())
 
-    def _add(self, info: MediaInfo, stream: Stream, muxer: str) -> None:
-        if stream.type == "attachment":
-            self._attach(info, stream, muxer)
-            return
-        name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.type
-        label = f"{stream.type} track {stream.index} ({name})"
-        extra_pictures = stream.type == "video" and not stream.disposition & Disposition.attached_pic
-        if extra_pictures or not takes(muxer, stream):
-            if stream.type == "audio":
-                raise UsageError(
-                    f"{info.path}: its sound ({name}) cannot be copied into a {muxer} file; write .mkv, which takes all"
-                )
-            if stream.type in ("subtitle", "video"):
-                self.warnings.append(f"{info.path.name}: {label} is not kept: a {muxer} file cannot hold it")
-            return
-        target = self._output.add_stream_from_template(stream, opaque=True)
+    def _add(self, stream: Stream, container: Container) -> bool:
+        """Add one track; False for a data track that is left out without a line of its own."""
+        muxer = container.muxer
+        codec: Any = stream.codec_context
+        name = "unknown codec" if codec is None else codec.codec.canonical_name
+        lost = f"{self._name}: {stream.type} track {stream.index} ({name}) is not kept: "
+        second = stream.type == "video" and not stream.disposition & Disposition.attached_pic
+        if second:
+            self.warnings.append(f"{lost}only the first picture track is worked on")
+        elif takes(muxer, stream):
+            target = self._output.add_stream_from_template(stream, opaque=True)
+            self._dress(stream, target)
+            self._targets[stream.index] = _Copy(target)
+        elif isinstance(stream, AudioStream) and codec is not None:
+            encoder = SoundEncoder(self._output, stream, container.sound)
+            self._dress(stream, encoder.stream)
+            self._targets[stream.index] = encoder
+            self.warnings.append(
+                f"{self._name}: sound track {stream.index} ({name}) is re-encoded as {encoder.name}: "
+                f"a {muxer} file cannot hold it; write .mkv to keep it as it is"
+            )
+        elif stream.type == "data":
+            # A chapter list or time code is kept in another form.
+            return stream.name in ("bin_data", "text") or "timecode" in self.picture_metadata
+        else:
+            self.warnings.append(f"{lost}a {muxer} file cannot hold it; write .mkv to keep it")
+        return True
+
+    def _dress(self, stream: Stream, target: Stream) -> None:
         target.metadata.update(kept_metadata(stream.metadata))
         target.disposition = stream.disposition
-        self._targets[stream.index] = target
 
-    def _attach(self, info: MediaInfo, stream: Any, muxer: str) -> None:
+    def _attach(self, stream: AttachmentStream, muxer: str) -> None:
+        name = stream.name or "attachment"
         if muxer == "matroska":
-            self._output.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
+            self._output.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
         else:
-            self.warnings.append(
-                f"{info.path.name}: attachment '{stream.name}' is not kept: write .mkv to keep it"
-            )
+            self.warnings.append(f"{self._name}: attachment '{name}' is not kept: write .mkv to keep it")
+
+    def chapters(self, start: Fraction, end: Fraction | None) -> list[Chapter]:
+        """The source's chapters between two times in seconds, counted from the first of them."""
+        kept: list[Chapter] = []
+        for chapter in self._container.chapters():
+            base = chapter["time_base"]
+            if base is None:
+                continue
+            first, last = chapter["start"] * base - start, chapter["end"] * base - start
+            if end is not None:
+                last = min(last, end - start)
+            if last > 0 and first < last:
+                moved = chapter.copy()
+                moved["start"], moved["end"] = round(max(first, Fraction(0)) / base), round(last / base)
+                kept.append(moved)
+        return kept
 
     def pump(
         self, until: Fraction | None, *, shift: Fraction = Fraction(0), end: Fraction | None = None
     ) -> None:
         """Mux every packet that is due before `until` seconds (all of them for None).
 
-        `shift` is taken off each time stamp; packets before it, or from `end` on, are left out.
+        `shift` seconds are taken off each time stamp; packets before it, or from `end` on, are left out.
         """
-        while True:
-            packet = self._waiting or next(self._packets, None)
+        while (packet := self._waiting or next(self._packets, None)) is not None:
             self._waiting = None
-            if packet is None:
-                return
             stamp = packet.dts if packet.dts is not None else packet.pts
             if stamp is None or not packet.size:
                 continue
-            when = stamp * packet.time_base
-            shown = (packet.pts if packet.pts is not None else stamp) * packet.time_base
-            if until is not None and when - shift > until:
+            if until is not None and stamp * packet.time_base - shift > until:
                 self._waiting = packet
                 return
+            shown = (stamp if packet.pts is None else packet.pts) * packet.time_base
             if (shift and shown < shift) or (end is not None and shown >= end):
                 continue
             offset = round(shift / packet.time_base)
             if offset:
                 packet.pts = None if packet.pts is None else packet.pts - offset
                 packet.dts = None if packet.dts is None else packet.dts - offset
-            packet.stream = self._targets[packet.stream_index]
-            self._output.mux_one(packet)
+            for ready in self._targets[packet.stream_index].packets(packet):
+                self._output.mux_one(ready)
+
+    def flush(self) -> None:
+        """Mux what re-encoding still holds."""
+        for target in self._targets.values():
+            for packet in target.flush():
+                self._output.mux_one(packet)
 
     def close(self) -> None:
         """Close the second reader."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class Frame:
     def with_pixels(self, pixels: Pixels, alpha: Pixels | None = None) -> Frame:
         """The same moment with other pixels `(H, W, 3)`; keeps the old alpha unless a new one is given."""
         return replace(self, pixels=pixels, alpha=self.alpha if alpha is None else alpha)
+
+
+def as_pixels(array: NDArray[Any]) -> Pixels:
+    """The array as it is; tells the type checker what the caller knows, that it is uint8 or uint16."""
+    return cast(Pixels, array)
 
 
 def check_pixels(pixels: Pixels, alpha: Pixels | None) -> None:

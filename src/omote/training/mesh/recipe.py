@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,10 @@ class Settings:
 class Trainer:
     """A network in training; each step's batch is drawn from (seed, step) alone."""
 
-    def __init__(self, settings: Settings, sampler: Sampler, net: MeshNet | None = None) -> None:
+    def __init__(self, settings: Settings, sampler: Sampler, make: Callable[[], MeshNet] = MeshNet) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.sampler = settings, sampler
-        self.net = (net or MeshNet()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = make().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         first = sampler.batch(-1 % 2**31, min(2048, settings.samples))
         self.net.set_basis(torch.from_numpy(first.meshes[first.present]))
         self.average = torch.optim.swa_utils.AveragedModel(
@@ -220,13 +221,14 @@ def export(state: Path, file: Path) -> None:
     net = MeshNet()
     average = torch.optim.swa_utils.AveragedModel(net, use_buffers=True)
     average.load_state_dict(torch.load(state, weights_only=True)["average"])
-    crops = torch.zeros(1, 3, net.size, net.size)
     torch.onnx.export(
         average.module.eval(),
-        (crops,),
+        (torch.zeros(2, 3, net.size, net.size),),
         file,
         input_names=["crops"],
         output_names=["points", "presence"],
-        dynamic_axes={"crops": {0: "n"}, "points": {0: "n"}, "presence": {0: "n"}},
-        dynamo=False,
+        dynamic_shapes={"crops": {0: torch.export.Dim("n")}},
+        dynamo=True,
+        external_data=False,
+        verbose=False,
     )

@@ -5,8 +5,8 @@
 - The mirror (which point is which in a mirrored face) is the pairing of least squared distance between the
   meshes of pictures and of the same pictures mirrored.
 - The canonical head is the mean of the meshes of frontal faces with closed mouths, made symmetric, in eye
-  distances. The network's z is not to scale; its factor is the one with which the head, turned and projected
-  (PnP), fits the meshes of turned faces best.
+  distances. The network's z is not to scale; its factor is the one with which PnP of the meshes of turned
+  faces gives the yaw that FSA-Net sees. The head is tilted by the mean pitch (FSA-Net) of the frontal faces.
 - The triangles are the Delaunay triangulation of the mean frontal face with an open mouth, without those
   outside the face oval; diagonals are flipped where a triangle would cross the lids or the lips.
 """
@@ -97,24 +97,28 @@ def symmetric_mean(meshes: Floats, mirror: Ints) -> Floats:
     return np.asarray((mean + mean[mirror] * (-1, 1, 1)) / 2)
 
 
-def depth_factor(canonical: Floats, meshes: Floats) -> float:
-    """Factor for the canonical z with which PnP fits the meshes of turned heads best."""
-    camera = np.array([[30.0, 0, 0], [0, 30, 0], [0, 0, 1]])
+def depth_factor(canonical: Floats, meshes: Floats, yaw: Floats) -> float:
+    """Factor for the canonical z with which PnP of meshes (N, 478, 3) gives about `yaw` (degrees)."""
+    camera = np.array([[20.0, 0, 0], [0, 20, 0], [0, 0, 1]])
 
     def misfit(factor: float) -> float:
-        head = canonical * (1, 1, factor)
+        head = canonical[:468] * (1, 1, factor)
         errors = []
-        for mesh in meshes:
+        for mesh, wanted in zip(meshes, yaw, strict=True):
             flat = np.ascontiguousarray(mesh[:468, :2])
-            _, turn, shift = cv2.solvePnP(
-                head[:468], flat, camera, None, np.zeros(3), np.array([0, 0, 30.0]), True
-            )
-            back, _ = cv2.projectPoints(head[:468], turn, shift, camera, None)
-            errors.append(np.linalg.norm(back[:, 0] - flat, axis=1).mean())
+            _, turn, _ = cv2.solvePnP(head, flat, camera, None, np.zeros(3), np.array([0, 0, 20.0]), True)
+            nose = -cv2.Rodrigues(turn)[0][:, 2]
+            errors.append(abs(float(np.degrees(np.arctan2(nose[0], -nose[2]))) - wanted))
         return float(np.mean(errors))
 
-    factors = np.arange(0.7, 1.81, 0.05)
+    factors = np.arange(0.6, 1.41, 0.05)
     return float(factors[np.argmin([misfit(factor) for factor in factors])])
+
+
+def tilted(head: Floats, degrees: float) -> Floats:
+    """The head (N, 3) looking up by so much more: x right, y down, z away from the camera."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.asarray(head @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]))
 
 
 def triangulate(flat: Floats) -> Ints:
@@ -202,7 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
     session = Session(options.weights)
     yaw, pitch, roll = np.abs(faces.pose.T)
     frontal = np.flatnonzero((yaw < 7) & (pitch < 7) & (roll < 5))[::4][:1500]
-    turned = np.flatnonzero((yaw > 22) & (yaw < 50))[::4][:150]
+    turned = np.flatnonzero((yaw > 15) & (yaw < 50))[::8][:300]
     plain, mirrored = look_twice(session, faces, frontal)
     mirror = find_mirror(plain, mirrored)
     both = np.concatenate([plain, mirrored[:, mirror]])
@@ -210,17 +214,22 @@ def main(arguments: list[str] | None = None) -> None:
     canonical = symmetric_mean(both[gap < 0.1], mirror)
     opened = symmetric_mean(both[gap > 0.15], mirror)
     side, _ = look_twice(session, faces, turned)
-    factor = depth_factor(canonical, side)
+    factor = depth_factor(
+        canonical, side, -faces.pose[turned, 0].astype(np.float64)
+    )  # FSA-Net's sign differs
     triangles = triangulate(opened[:, :2])
     check(triangles, mirror)
+    tilt = -float(faces.pose[frontal, 1].mean())
     tables: dict[str, Any] = {
-        "canonical": (canonical * (1, 1, factor)).astype(np.float32),
+        "canonical": tilted(canonical * (1, 1, factor), tilt).astype(np.float32),
         "triangles": triangles.astype(np.int16),
         "mirror": mirror.astype(np.int16),
     }
     np.savez_compressed(options.out, **tables)
     open_count = int((gap > 0.15).sum())
-    print(f"{len(triangles)} triangles, depth factor {factor:.2f}, {open_count} open mouths")
+    print(
+        f"{len(triangles)} triangles, depth factor {factor:.2f}, tilt {tilt:.1f}°, {open_count} open mouths"
+    )
 
 
 if __name__ == "__main__":

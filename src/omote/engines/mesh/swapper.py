@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import hull_mask, polygon_mask
+from omote.compose import hull_mask, polygon_mask, to_float
 from omote.compose.masks import smooth_step
+from omote.engines.mesh.occlusion import dark_occluders
 from omote.engines.mesh.raster import interpolate
 from omote.engines.mesh.texture import TEMPLATE, MeshIdentity, facing, mesh_identity, template_eye_distance
 from omote.engines.swapper import Source, SwappedCrop
@@ -83,6 +84,11 @@ class MeshSwapper:
         for contour in (LEFT_BROW, RIGHT_BROW):
             brow = hull_mask(coarse[contour, :2], small, 0.06 * unit / step, 0.1 * unit / step)
             mask = np.maximum(mask, brow * _soft_edge(covered, _RIM * unit / step, 0.25 * unit / step))
+        target, skin = (
+            np.asarray(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), np.float32)
+            for image in (to_float(crop.pixels), pixels)
+        )
+        mask = mask * (1 - dark_occluders(target, skin, mask, coarse, unit / step))
         mask = _enlarge(mask, size) * np.clip(seen_map, 0, 1)
         for contour, grow, soft in (
             (LEFT_EYE, 0.05, 0.07),

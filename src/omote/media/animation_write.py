@@ -155,12 +155,11 @@ class _Gif:
 
     def write(self, file: BinaryIO, patch: Patch) -> None:
         """Store one frame."""
-        # A frame that may be followed by a more transparent one is taken away before the next is painted.
         image, clear = _palette(patch.rgba)
         options: dict[str, object] = {
             "duration": patch.delay * 10,
             "include_color_table": True,
-            "disposal": 1,
+            "disposal": 2 if patch.wipe else 1,
         }
         if clear is not None:
             options["transparency"] = clear

@@ -106,11 +106,12 @@ def _encoding(name: str, quality: float | None) -> dict[str, Any]:
         return {"quality": round(95 if quality is None else quality), "subsampling": 0}
     if name in ("WEBP", "AVIF"):
         return {"quality": round(90 if quality is None else quality)}
-    return {
+    lossless: dict[str, dict[str, Any]] = {
         "PNG": {"compress_level": 4},
         "TIFF": {"compression": "tiff_adobe_deflate"},
         "JPEG2000": {"irreversible": False},
-    }.get(name, {})
+    }
+    return lossless.get(name, {})
 
 
 def _interleave(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:

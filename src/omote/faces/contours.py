@@ -22,3 +22,11 @@ RIGHT_BROW = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 # An iris: its centre, then its rim (right, top, left, bottom).
 LEFT_IRIS = (468, 469, 470, 471, 472)
 RIGHT_IRIS = (473, 474, 475, 476, 477)
+
+# Brow ridge, temples, nose, cheekbones: what does not move with the expression, as lips, lids and jaw do.
+# fmt: off
+RIGID = (
+    10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 2, 98, 327, 33, 133, 362, 263, 127, 356, 234, 454,
+    54, 284, 103, 332, 67, 297, 109, 338, 69, 299, 117, 346, 50, 280, 205, 425, 129, 358,
+)
+# fmt: on

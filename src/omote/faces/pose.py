@@ -4,15 +4,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from omote.faces.contours import RIGID
 from omote.faces.topology import CANONICAL
 
-# Rigid parts only: brow ridge, temples, nose, cheekbones. Lips, lids and jaw move with the expression.
-# fmt: off
-_RIGID = np.array([
-    10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 2, 98, 327, 33, 133, 362, 263, 127, 356, 234, 454,
-    54, 284, 103, 332, 67, 297, 109, 338, 69, 299, 117, 346, 50, 280, 205, 425, 129, 358,
-])
-# fmt: on
+_RIGID_POINTS = np.array(RIGID)
+_OUTER_CORNERS = (RIGID.index(33), RIGID.index(263))
 # A long lens: the mesh network sees every face in a crop, so perspective says nothing about the distance.
 _FOCAL = 20.0
 
@@ -25,17 +21,19 @@ def rotation(mesh: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Args:
         mesh: (478, 3) or (478, 2) in picture pixels.
     """
-    flat = np.asarray(mesh, np.float64)[_RIGID, :2]
-    head = CANONICAL[_RIGID].astype(np.float64)
+    flat = np.asarray(mesh, np.float64)[_RIGID_POINTS, :2]
+    head = CANONICAL[_RIGID_POINTS].astype(np.float64)
     scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(head[:, :2] - head[:, :2].mean(0))
     flat = (flat - flat.mean(0)) / max(scale, 1e-9)
     camera = np.diag([_FOCAL, _FOCAL, 1.0])
+    across = flat[_OUTER_CORNERS[1]] - flat[_OUTER_CORNERS[0]]
+    lean = np.array([0, 0, np.arctan2(across[1], across[0])])  # a start from which the fit cannot go astray
     _, turn, _ = cv2.solvePnP(
         head - head.mean(0),
         flat,
         camera,
         None,
-        np.zeros(3),
+        lean,
         np.array([0, 0, _FOCAL]),
         True,
         cv2.SOLVEPNP_ITERATIVE,

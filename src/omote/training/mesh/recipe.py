@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 from torch import Tensor
 
@@ -215,7 +216,7 @@ def train(trainer: Trainer, sets: list[Labelled], out: Path, *, resume: bool, ev
 
 
 def export(state: Path, file: Path) -> None:
-    """Write the averaged network of the checkpoint `state` as the ONNX file `file`."""
+    """Write the averaged network of checkpoint `state` as the ONNX file `file`, its weights as float16."""
     if not state.is_file():
         raise InputError(f"{state}: no checkpoint; train first")
     net = MeshNet()
@@ -232,3 +233,22 @@ def export(state: Path, file: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    onnx.save(halved(onnx.load(file)), file)
+
+
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store every float32 table of more than 64 numbers as float16 and a cast, which loading folds away."""
+    graph = model.graph
+    casts = []
+    for tensor in list(graph.initializer):
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size > 64:
+            name = f"{tensor.name}_half"
+            graph.initializer.remove(tensor)
+            graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), name))
+            casts.append(onnx.helper.make_node("Cast", [name], [tensor.name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model

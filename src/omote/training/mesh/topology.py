@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from omote.errors import ModelError
 from omote.faces.align import invert, transform
-from omote.faces.contours import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, POINTS, RIGHT_EYE
+from omote.faces.contours import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, POINTS, RIGHT_EYE, RIGID
 from omote.training.mesh.data import EYE_DISTANCE, FaceSet, load_aligned
 from omote.training.mesh.views import SIZE, VIEWS, view
 from omote.zoo import Session
@@ -102,10 +102,10 @@ def depth_factor(canonical: Floats, meshes: Floats, yaw: Floats) -> float:
     camera = np.array([[20.0, 0, 0], [0, 20, 0], [0, 0, 1]])
 
     def misfit(factor: float) -> float:
-        head = canonical[:468] * (1, 1, factor)
+        head = canonical[list(RIGID)] * (1, 1, factor)
         errors = []
         for mesh, wanted in zip(meshes, yaw, strict=True):
-            flat = np.ascontiguousarray(mesh[:468, :2])
+            flat = np.ascontiguousarray(mesh[list(RIGID), :2])
             _, turn, _ = cv2.solvePnP(head, flat, camera, None, np.zeros(3), np.array([0, 0, 20.0]), True)
             nose = -cv2.Rodrigues(turn)[0][:, 2]
             errors.append(abs(float(np.degrees(np.arctan2(nose[0], -nose[2]))) - wanted))

@@ -38,7 +38,7 @@ def make_film(
     time_base = Fraction(1, FRAME_RATE)
     count = round(seconds * FRAME_RATE)
     info = MediaInfo(
-        path=portrait,
+        path=Path(),
         kind="film",
         format="mp4",
         codec="h264",

@@ -118,7 +118,7 @@ class FilmSink:
     def _add_the_rest(self, container: Container) -> None:
         """Other tracks, chapters and metadata of the source."""
         info, metadata = self._info, self._stream.metadata
-        if info.is_film and not info.extra.get("animation") and info.path.exists():
+        if info.is_film and not info.extra.get("animation") and info.path.is_file():
             self._tracks = TrackCopier(info, self._container, container)
             self.warnings += self._tracks.warnings
             metadata.update(self._tracks.picture_metadata)

@@ -143,14 +143,23 @@ def transform(points: npt.ArrayLike, matrix: Matrix) -> npt.NDArray[np.float64]:
     return np.asarray(np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2])
 
 
-def warp(pixels: Pixels, matrix: Matrix, size: tuple[int, int], border: int = cv2.BORDER_REPLICATE) -> Pixels:
+def warp(
+    pixels: Pixels,
+    matrix: Matrix,
+    size: tuple[int, int],
+    border: int = cv2.BORDER_REPLICATE,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> Pixels:
     """Warp a picture so that picture (x, y, 1) lands at `matrix` @ (x, y, 1).
 
     Strong reductions are averaged first (box filter), so that a large face does not alias in a small crop.
 
     Args:
         pixels: (H, W[, C]) uint8, uint16 or float32.
+        matrix: (2, 3).
         size: width and height of the result.
+        border: OpenCV's flag for what lies outside.
+        interpolation: OpenCV's flag.
     """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     steps = int(1 / scale + 1e-6) if scale > 0 else 1
@@ -160,8 +169,8 @@ def warp(pixels: Pixels, matrix: Matrix, size: tuple[int, int], border: int = cv
         )  # pixel centres: reduced = (full + 0.5) / steps - 0.5
         sx, sy = pixels.shape[1] / reduced.shape[1], pixels.shape[0] / reduced.shape[0]
         up = np.array([[sx, 0, sx / 2 - 0.5], [0, sy, sy / 2 - 0.5], [0, 0, 1]])
-        return warp(reduced, matrix @ up, size, border)
-    return cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+        return warp(reduced, matrix @ up, size, border, interpolation)
+    return cv2.warpAffine(pixels, matrix, size, flags=interpolation, borderMode=border)
 
 
 def move(face: Face, matrix: Matrix) -> Face:
@@ -179,7 +188,9 @@ def move(face: Face, matrix: Matrix) -> Face:
     )
 
 
-def align(pixels: Pixels, face: Face, template_name: str, size: int) -> Crop:
+def align(
+    pixels: Pixels, face: Face, template_name: str, size: int, interpolation: int = cv2.INTER_LINEAR
+) -> Crop:
     """Cut a face out of a picture so that its five points lie on a template.
 
     Args:
@@ -187,9 +198,10 @@ def align(pixels: Pixels, face: Face, template_name: str, size: int) -> Crop:
         face: a face of that picture.
         template_name: a key of `TEMPLATES`.
         size: side of the crop in pixels.
+        interpolation: OpenCV's flag.
     """
     matrix = similarity(face.points, template(template_name) * size)
-    return Crop(warp(pixels, matrix, (size, size)), matrix, move(face, matrix))
+    return Crop(warp(pixels, matrix, (size, size), interpolation=interpolation), matrix, move(face, matrix))
 
 
 def unalign(crop: Crop, size: tuple[int, int]) -> Pixels:

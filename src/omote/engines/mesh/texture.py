@@ -102,9 +102,10 @@ def mesh_identity(sources: Sequence[Source]) -> MeshIdentity:
 def _texture(source: Source) -> MeshIdentity:
     if source.face.mesh is None:
         raise ValueError("the mesh engine needs a source face with its mesh")
-    # Half as large again as the photo shows it, so that sampling it costs no sharpness.
-    wanted = 1.5 * source.face.eye_distance / template_eye_distance()
-    crop = align(source.pixels, source.face, TEMPLATE, int(np.clip(wanted, _SMALLEST, _LARGEST)))
+    # Twice as large as the photo shows it, so that sampling it costs no sharpness.
+    wanted = 2 * source.face.eye_distance / template_eye_distance()
+    size = int(np.clip(wanted, _SMALLEST, _LARGEST))
+    crop = align(source.pixels, source.face, TEMPLATE, size, cv2.INTER_CUBIC)
     assert crop.face.mesh is not None
     pixels = crop.pixels.astype(np.float32) / full_scale(crop.pixels.dtype)
     return MeshIdentity((pixels,), crop.face.mesh, facing(crop.face.mesh))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,14 @@ class FilmSink:
         flags = "+faststart"
         if any(key.startswith("com.") for key in self._info.metadata):
             flags += "+use_metadata_tags"  # a phone's own entries, which the plain form has no names for
-        return {"movflags": flags, "video_track_timescale": str(self._time_base.denominator)}
+        # Delays between tracks are kept in the film's own unit: it must divide those of pictures and sound.
+        unit = self._time_base.denominator
+        common = math.lcm(unit, *(track.sample_rate or 1 for track in self._info.audio))
+        return {
+            "movflags": flags,
+            "video_track_timescale": str(unit),
+            "movie_timescale": str(common if common < 1 << 24 else unit),
+        }
 
     def _add_pictures(
         self, entry: encoders.Encoder, pixel_format: str, options: dict[str, str], quality: float | None

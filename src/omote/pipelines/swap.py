@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy.typing as npt
 
 from omote.compose import blend, match_colour, paste, to_float
@@ -163,7 +164,11 @@ def swap_file(
 def swap_picture(job: Job, picture: Picture) -> tuple[Picture, int]:
     """Swap faces in one picture; returns the new picture and how many faces were swapped."""
     faces = job.find(picture.pixels)
-    return replace(picture, pixels=job.swap(picture.pixels, faces)), len(faces)
+    pixels = job.swap(picture.pixels, faces)
+    if picture.grey:
+        # The new face comes in colour; a grey pixel is its own luma, so all others stay as they are.
+        pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return replace(picture, pixels=pixels), len(faces)
 
 
 @dataclass(frozen=True, slots=True)

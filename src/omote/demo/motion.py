@@ -34,7 +34,7 @@ def expression_at(seconds: float) -> Expression:
     return Expression(
         yaw=11 * float(np.sin(2 * np.pi * seconds / 4.1)),
         pitch=4 * float(np.sin(2 * np.pi * seconds / 2.9)),
-        jaw=float(0.5 * phrase * syllable),
+        jaw=float(0.42 * phrase * syllable),
         lids=float(blink),
     )
 
@@ -96,7 +96,7 @@ class MovingPortrait:
         grid = (np.concatenate([moved[INNER_LIPS, :2], self._mesh[INNER_LIPS, :2]]) + 0.5) / 2 - 0.5
         count = len(INNER_LIPS)
         inside = polygon_mask(grid[:count], self._grid, feather=1.5)
-        shown = polygon_mask(grid[count:], self._grid, grow=0.5, feather=1.5)
+        shown = polygon_mask(grid[count:], self._grid, grow=-0.7, feather=1.0)
         x, y = np.meshgrid(np.arange(self._grid, dtype=np.float32), np.arange(self._grid, dtype=np.float32))
         moved_shown = cv2.remap(shown, x + rigid[..., 0] / 2, y + rigid[..., 1] / 2, cv2.INTER_LINEAR)
         shift = shift * (1 - inside[..., None]) + rigid * inside[..., None]

@@ -104,7 +104,8 @@ def _texture(source: Source) -> MeshIdentity:
         raise ValueError("the mesh engine needs a source face with its mesh")
     # Twice as large as the photo shows it, so that sampling it costs no sharpness.
     wanted = 2 * source.face.eye_distance / template_eye_distance()
-    size = int(np.clip(wanted, _SMALLEST, _LARGEST))
+    # A multiple of what the pyramid halves it to, or its levels would be shifted against each other.
+    size = int(np.clip(np.ceil(wanted / 64) * 64, _SMALLEST, _LARGEST))
     crop = align(source.pixels, source.face, TEMPLATE, size, cv2.INTER_CUBIC)
     assert crop.face.mesh is not None
     pixels = crop.pixels.astype(np.float32) / full_scale(crop.pixels.dtype)

@@ -38,7 +38,11 @@ def _multiband(difference: Array, mask: Array, levels: int = 5) -> Array:
     """Laplacian-pyramid blend (Burt & Adelson 1983): weight each band of the difference by a mask as soft
     as the band is coarse.
     """
-    weights, bands = [np.clip(mask * 2 - 0.5, 0, 1)], [difference]
+    # Where the engine vouches for nothing it changes nothing; else its leavings there would seep in.
+    weights, bands = (
+        [np.clip(mask * 2 - 0.5, 0, 1)],
+        [np.where(mask[..., None] > 0, difference, np.float32(0))],
+    )
     while len(bands) <= levels and min(bands[-1].shape[:2]) >= 8:
         weights.append(np.asarray(cv2.pyrDown(weights[-1]), np.float32))
         bands.append(np.asarray(cv2.pyrDown(bands[-1]), np.float32))

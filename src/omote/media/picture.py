@@ -22,6 +22,11 @@ from omote.media.types import MAX_PIXELS, MediaInfo, Pixels, as_pixels, check_pi
 from omote.media.whole import require_whole_picture
 
 _ORIENTATION = 0x0112
+# In a TIFF file the same directory says how the old pixels were stored (and holds ICC profile and XMP).
+_STRUCTURE = {
+    *(254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 292, 293, 297, 317, 320),
+    *(322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34675),
+}
 _PLUGINS = {
     "jpeg": "JPEG",
     "png": "PNG",
@@ -233,6 +238,8 @@ def _upright_exif(image: Image.Image) -> bytes | None:
     """The EXIF block with orientation 1 and no thumbnail (it would show the old face); None without one."""
     with contextlib.suppress(Exception):  # damaged EXIF is left behind rather than written on
         exif = image.getexif()
+        for tag in _STRUCTURE & set(exif):
+            del exif[tag]
         if not exif:
             return None
         if _ORIENTATION in exif:

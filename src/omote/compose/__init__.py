@@ -2,7 +2,7 @@
 
 from omote.compose.blend import BLEND_METHODS, BlendMethod, blend
 from omote.compose.colour import COLOUR_METHODS, ColourMethod, match_colour
-from omote.compose.masks import box_mask, hull_mask, polygon_mask
+from omote.compose.masks import box_mask, hull_mask, polygon_mask, smooth_step
 from omote.compose.paste import full_scale, paste, to_float
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "match_colour",
     "paste",
     "polygon_mask",
+    "smooth_step",
     "to_float",
 ]

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import hull_mask, polygon_mask
-from omote.compose.masks import smooth_step
+from omote.compose import hull_mask, polygon_mask, smooth_step
 from omote.faces.topology import FACE_OVAL, LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
 
 Array = npt.NDArray[np.float32]

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import hull_mask, polygon_mask, to_float
-from omote.compose.masks import smooth_step
+from omote.compose import hull_mask, polygon_mask, smooth_step, to_float
 from omote.engines.mesh.occlusion import dark_occluders
 from omote.engines.mesh.raster import interpolate
 from omote.engines.mesh.texture import TEMPLATE, MeshIdentity, facing, mesh_identity, template_eye_distance

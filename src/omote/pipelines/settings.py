@@ -68,7 +68,6 @@ class SwapSettings:
         if self.end is not None and self.end <= (self.start or 0):
             raise UsageError(f"--end {self.end:g} is not after --start {self.start or 0:g}")
 
-
     @property
     def parallel(self) -> int:
         """Frames in work at a time."""

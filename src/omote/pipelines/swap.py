@@ -23,6 +23,7 @@ from omote.media import Frame, Picture, VideoReader, VideoWriter, open_image, pr
 from omote.pipelines.clock import StageClock
 from omote.pipelines.flow import Sink, ordered_map, prefetch
 from omote.pipelines.settings import SwapSettings
+from omote.pipelines.steady import steady
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
 
         depth = settings.parallel + 1
         decoded = prefetch(clock.each("decode", reader), depth=2)
-        found = ordered_map(find, decoded, executor, depth)
+        found = steady(ordered_map(find, decoded, executor, depth))
         results = ordered_map(swap, found, executor, depth)
         with Sink(encode, depth=2) as sink:
             for frame, count in results:

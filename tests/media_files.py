@@ -69,7 +69,13 @@ def make_film(
             out.set_chapters(
                 [
                     {"id": 1, "start": 0, "end": half, "time_base": time_base, "metadata": {"title": "One"}},
-                    {"id": 2, "start": half, "end": stamps[-1], "time_base": time_base, "metadata": {"title": "Two"}},
+                    {
+                        "id": 2,
+                        "start": half,
+                        "end": stamps[-1],
+                        "time_base": time_base,
+                        "metadata": {"title": "Two"},
+                    },
                 ]
             )
         for index, stamp in enumerate(stamps):
@@ -88,7 +94,8 @@ def make_film(
 
 
 _ASS = (
-    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\nStyle: Default,Arial,16\n\n"
+    b"[Script Info]\nScriptType: v4.00+\n\n"
+    b"[V4+ Styles]\nFormat: Name, Fontname, Fontsize\nStyle: Default,Arial,16\n\n"
     b"[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
 
@@ -171,7 +178,11 @@ def look(path: Path) -> Looked:
             tracks=tracks,
             duration=end,
             chapters=[
-                (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"].get("title", ""))
+                (
+                    float(c["start"] * c["time_base"]),
+                    float(c["end"] * c["time_base"]),
+                    c["metadata"].get("title", ""),
+                )
                 for c in film.chapters()
             ],
             metadata=dict(film.metadata),

@@ -106,10 +106,13 @@ def test_ten_bits_use_the_full_range_of_sixteen() -> None:
 def test_a_truncated_film_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     target = tmp_path / "out" / "out.mp4"
     target.parent.mkdir()
-    with pytest.raises(InputError, match=r"truncated_broken\.mp4: truncated") as caught:
-        with VideoReader(EDGE / "truncated_broken.mp4") as reader, VideoWriter(target, reader) as writer:
-            for frame in reader:
-                writer.write(frame)
+    with (
+        pytest.raises(InputError, match=r"truncated_broken\.mp4: truncated") as caught,
+        VideoReader(EDGE / "truncated_broken.mp4") as reader,
+        VideoWriter(target, reader) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3
     assert list(target.parent.iterdir()) == []

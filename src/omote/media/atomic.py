@@ -40,21 +40,22 @@ class AtomicFile:
         if target.exists() and not os.access(target, os.W_OK):
             raise InputError(f"{target}: cannot be overwritten (no permission)")
         _sweep(target)
-        self.path = folder / f".{target.name[:80]}.{secrets.token_hex(4)}{_SUFFIX}"
         try:
-            self._handle: int | None = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            self.path, handle = _create(target)
         except OSError as error:
             raise InputError(f"{target}: cannot be written ({reason(error)})") from None
-        if fcntl is not None:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._handle: int | None = handle
 
     def commit(self) -> None:
         """Rename the finished file to the target, replacing what was there."""
         try:
             if self._handle is not None:
                 os.fsync(self._handle)
-            self._release()
+            if fcntl is None:
+                self._release()
+            # Locked until it has its name, or a run that starts just now would sweep it away.
             os.replace(self.path, self.target)
+            self._release()
         except OSError as error:
             self.discard()
             raise InputError(f"{self.target}: cannot be written ({reason(error)})") from None
@@ -82,9 +83,33 @@ class AtomicFile:
             self.discard()
 
 
+def _create(target: Path) -> tuple[Path, int]:
+    """Make and lock a hidden file; another one if a run that sweeps got hold of it before it was locked."""
+    while True:
+        path = target.parent / f".{_short(target.name)}.{secrets.token_hex(4)}{_SUFFIX}"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if fcntl is None:
+            return path, handle
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            continue
+        except OSError:  # a file system without locks: nothing is ever swept there
+            return path, handle
+        if path.exists():
+            return path, handle
+        os.close(handle)
+
+
+def _short(name: str) -> str:
+    """As much of a name as leaves room in the 255 bytes of a file name."""
+    return name.encode()[:200].decode(errors="ignore")
+
+
 def _sweep(target: Path) -> None:
     """Remove temporary files of dead runs for the same target."""
-    for left in target.parent.glob(f".{_escape(target.name[:80])}.*{_SUFFIX}"):
+    for left in target.parent.glob(f".{_escape(_short(target.name))}.*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             if fcntl is None:
                 left.unlink()

@@ -7,7 +7,7 @@ the primaries are never converted: RGB here is the film's own RGB, so an HDR fil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -33,8 +33,20 @@ _FROM_RGB = Scaling.AREA | Scaling.ACCURATE_RND | Scaling.FULL_CHR_H_INP
 
 
 def is_full_range(tags: ColourTags, pixel_format: str) -> bool:
-    """True if the numbers use the whole range: by tag, or by one of the old "yuvj" format names."""
-    return tags.range == FULL or (tags.range == 0 and pixel_format.startswith("yuvj"))
+    """True if the numbers use the whole range: by tag, or by their format (RGB, and the old "yuvj" names)."""
+    return tags.range == FULL or pixel_format.startswith("yuvj") or VideoFormat(pixel_format).is_rgb
+
+
+def tags_for(pixel_format: str, tags: ColourTags, height: int) -> ColourTags:
+    """The source's tags as they must read on a film in another pixel format.
+
+    RGB has no matrix; pictures that leave RGB need one, and say so; "yuvj" formats have the full range.
+    """
+    if VideoFormat(pixel_format).is_rgb:
+        return replace(tags, matrix=MATRIX_RGB, range=FULL)
+    if tags.matrix == MATRIX_RGB:
+        return replace(tags, matrix=1 if height >= 720 else 6, range=LIMITED)
+    return replace(tags, range=FULL) if pixel_format.startswith("yuvj") else tags
 
 
 def sws_matrix(tags: ColourTags, height: int) -> int:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import av
 
 from omote.errors import UsageError
 from omote.media import encoders
@@ -16,30 +13,45 @@ from omote.media.types import MediaInfo
 
 @dataclass(frozen=True)
 class Container:
-    """A film container: libav's muxer, the encoders to fall back on, and its usual codec for sound."""
+    """A film container: libav's muxer and the families of codecs that players expect in it.
+
+    `fallbacks` are the encoders for a source of another family, the first that is deep enough. Tracks with a
+    codec of `unfit` cannot be held, although the muxer takes them; `sound` is what such sound becomes.
+    """
 
     muxer: str
+    families: frozenset[str]
     fallbacks: tuple[str, ...]
     sound: str
+    unfit: frozenset[str] = frozenset()
 
 
-_MP4 = Container("mp4", ("x264",), "aac")
-_TS = Container("mpegts", ("x264",), "aac")
+_MP4 = Container("mp4", frozenset({"h264", "hevc", "av1", "vp9"}), ("x264",), "aac")
+_NOT_IN_TS = frozenset({"flac", "vorbis", "subrip", "ass", "webvtt", "mov_text"})
+_TS = Container("mpegts", frozenset({"h264", "hevc"}), ("x264",), "aac", _NOT_IN_TS)
 CONTAINERS: Final = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": Container("mov", ("x264", "prores"), "aac"),
-    ".mkv": Container("matroska", ("x264",), "flac"),
-    ".webm": Container("webm", ("vp9", "av1"), "libopus"),
-    ".avi": Container("avi", ("mpeg4", "ffv1"), "libmp3lame"),
+    ".mov": Container("mov", frozenset({"h264", "hevc", "prores", "mjpeg"}), ("x264",), "aac"),
+    ".mkv": Container(
+        "matroska",
+        frozenset({"h264", "hevc", "av1", "vp9", "prores", "ffv1", "mjpeg", "mpeg4"}),
+        ("x264",),
+        "flac",
+    ),
+    ".webm": Container("webm", frozenset({"vp9", "av1"}), ("vp9", "av1"), "libopus"),
+    ".avi": Container(
+        "avi",
+        frozenset({"mpeg4", "mjpeg", "ffv1"}),
+        ("mpeg4", "ffv1"),
+        "libmp3lame",
+        frozenset({"aac", "opus", "vorbis", "flac"}),
+    ),
     ".ts": _TS,
     ".m2ts": _TS,
 }
 ANIMATIONS: Final = (".gif", ".webp", ".apng", ".png")
 FILM_SUFFIXES: Final = (*CONTAINERS, ".gif", ".webp", ".apng")
-
-# The formats allow these, but hardly anything plays them.
-_UNPLAYABLE = {("mp4", "mjpeg"), ("mp4", "mpeg4"), ("mpegts", "mpeg4"), ("avi", "h264"), ("avi", "hevc")}
 
 
 def require_film_suffix(path: Path) -> str:
@@ -48,18 +60,6 @@ def require_film_suffix(path: Path) -> str:
     if suffix not in CONTAINERS and suffix not in ANIMATIONS:
         raise UsageError(f"{path}: unknown kind of film '{suffix}'; name it {', '.join(FILM_SUFFIXES)}")
     return suffix
-
-
-def holds(muxer: str, entry: encoders.Encoder) -> bool:
-    """True if the container takes what the encoder writes."""
-    if (muxer, entry.family) in _UNPLAYABLE:
-        return False
-    try:
-        with av.open(io.BytesIO(), "w", format=muxer) as trial:
-            trial.add_stream(entry.codec)
-    except ValueError:
-        return False
-    return True
 
 
 def choose(path: Path, container: Container, info: MediaInfo, codec: str | None) -> encoders.Encoder:
@@ -74,12 +74,12 @@ def choose(path: Path, container: Container, info: MediaInfo, codec: str | None)
             raise UsageError(
                 f"'{entry.name}' does not work on this machine; `omote doctor` lists those that do"
             )
-        if not holds(container.muxer, entry):
-            raise UsageError(f"{path}: {path.suffix} files cannot hold {entry.title}; write .mkv or .mov")
+        if entry.family not in container.families:
+            raise UsageError(f"{path}: {path.suffix} files do not hold {entry.title}; write .mkv, which does")
         return entry
     family = [e for e in encoders.ENCODERS.values() if e.family == info.codec and not e.hardware]
     usual = [encoders.ENCODERS[name] for name in container.fallbacks]
-    candidates = [e for e in (*family, *usual) if holds(container.muxer, e)]
+    candidates = [e for e in (*family, *usual) if e.family in container.families]
     for entry in candidates:
         if not encoders.pixel_format(entry, info).shallower:
             return entry

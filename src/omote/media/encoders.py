@@ -59,6 +59,7 @@ class Encoder:
     visually lossless default; `quality` turns such a number into options. `preset` turns an index into
     PRESETS into options; `speed` is the default one. `even` says that subsampled pictures need even sides. A
     `qscale` above 0 says that the quality is libav's quantiser scale and no option, in units of that many.
+    `avoid` are beginnings of pixel format names that it offers but that do not come back from its files.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Encoder:
     fixed: tuple[tuple[str, str], ...] = ()
     even: bool = True
     qscale: int = 0
+    avoid: tuple[str, ...] = ()
     hardware: bool = False
 
     def level(self, quality: float | None) -> float:
@@ -93,7 +95,7 @@ class Encoder:
     def formats(self) -> list[str]:
         """Names of the pixel formats in main memory that the encoder takes."""
         names = [f.name for f in Codec(self.codec, "w").video_formats or ()]
-        return [n for n in names if VideoFormat(n).components]
+        return [n for n in names if VideoFormat(n).components and not n.startswith(self.avoid)]
 
 
 def _vp9_speed(speed: int) -> Options:
@@ -116,7 +118,17 @@ _QSV_SPEEDS = ("veryfast", "veryfast", "veryfast", "faster", "fast", "medium", "
 _AMF_SPEEDS = ("speed",) * 4 + ("balanced",) * 2 + ("quality",) * 3
 
 _SOFTWARE = (
-    Encoder("x264", "libx264", "h264", "H.264", (51, 0, 16), _one("crf"), _words("preset"), "veryfast"),
+    Encoder(
+        "x264",
+        "libx264",
+        "h264",
+        "H.264",
+        (51, 0, 16),
+        _one("crf"),
+        _words("preset"),
+        "veryfast",
+        avoid=("gray",),
+    ),
     Encoder(
         "x265",
         "libx265",
@@ -127,6 +139,7 @@ _SOFTWARE = (
         _words("preset"),
         "superfast",
         fixed=(("x265-params", "log-level=none"),),
+        avoid=("gbr", "yuva", "gray"),
     ),
     Encoder(
         "vp9",
@@ -139,13 +152,14 @@ _SOFTWARE = (
         "veryfast",
         fixed=(("b", "0"), ("row-mt", "1")),
         even=False,
+        avoid=("gbr", "yuva422", "yuva444", "yuv440"),
     ),
     Encoder(
         "av1",
         "libsvtav1",
         "av1",
         "AV1",
-        (63, 1, 16),
+        (63, 4, 16),  # below 2 it may write what no decoder takes
         _one("crf"),
         _words("preset", _AV1_SPEEDS),
         "fast",
@@ -247,6 +261,9 @@ def configure(context: VideoCodecContext, entry: Encoder, options: Options, qual
     if entry.qscale:
         context.qscale = True
         context.global_quality = round(entry.level(quality) * entry.qscale)
+        if entry.qscale == _LAMBDA and not entry.hardware:  # these look at each frame's own number otherwise
+            context.qmin = context.qmax = round(entry.level(quality))
+            context.qscale = False
     if entry.codec == "libsvtav1":
         # It prints its settings to the terminal, whatever the log level, unless the environment forbids.
         os.environ.setdefault("SVT_LOG", "1")
@@ -266,18 +283,21 @@ class PixelFormat:
     shallower: bool = False
 
 
-def pixel_format(entry: Encoder, info: MediaInfo) -> PixelFormat:
+def pixel_format(entry: Encoder, info: MediaInfo, *, alpha: bool = True) -> PixelFormat:
     """The encoder's format nearest to the source's: same depth, subsampling and alpha where it can.
 
     A picture with odd sides in an encoder that wants even ones for subsampled chroma gets a 4:4:4 format:
-    nothing is cropped or padded.
+    nothing is cropped or padded. With `alpha` False, formats with transparency are left out: the container
+    has no room for it.
     """
-    formats = entry.formats()
+    formats = [f for f in entry.formats() if alpha or not colour.has_alpha(f)]
     source = info.pixel_format
     if info.extra.get("animation"):  # plays everywhere, as RGB or 4:4:4 would not
         source = "yuva420p" if info.alpha else "yuv420p"
     elif source.startswith("yuvj") and source not in formats:
         source = source.replace("yuvj", "yuv")
+    if entry.family == "mjpeg":
+        formats = [f for f in formats if f.startswith("yuvj")]
     if entry.even:
         formats = [f for f in formats if _fits(f, info.width, info.height)] or formats
     if source in formats:

@@ -14,12 +14,14 @@ from av.video.stream import VideoStream
 
 from omote.errors import OmoteError, UsageError
 from omote.media import encoders, hdr, matroska
-from omote.media.colour import FromRGB, has_alpha
+from omote.media.colour import FromRGB, has_alpha, tags_for
 from omote.media.containers import Container
 from omote.media.reader import VideoReader
 from omote.media.sniff import reason
 from omote.media.tracks import TrackCopier, kept_metadata
 from omote.media.types import Frame, MediaInfo
+
+_LONGEST_DELAY = 60  # seconds that an encoder may decode a picture before it is shown, and more than any does
 
 AV_ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
@@ -47,9 +49,11 @@ class FilmSink:
         self._muxer = container.muxer
         self._tracks: TrackCopier | None = None
         options = entry.options(quality, preset)
-        pixel_format = encoders.pixel_format(entry, info)
+        beside = entry.family == "vp9" and self._muxer == "mp4"  # VP9 keeps alpha beside the pictures
+        pixel_format = encoders.pixel_format(entry, info, alpha=not beside)
         self.warnings = [f"{target.name}: with {entry.name}, {loss}" for loss in pixel_format.lost]
-        self._convert = FromRGB(pixel_format.name, info.colour)
+        self._tags = tags_for(pixel_format.name, info.colour, info.height)
+        self._convert = FromRGB(pixel_format.name, self._tags)
         self._durations: dict[int, int] = {}
         self._last: int | None = None
         self._rate = info.frame_rate or Fraction(25)
@@ -86,6 +90,8 @@ class FilmSink:
         options[name] = f"{options[name]}:{value}" if name in options else value
 
     def _muxing(self) -> dict[str, str]:
+        if self._muxer == "avi":  # sound that starts a hair early must not push the pictures by a whole frame
+            return {"avoid_negative_ts": "disabled"}
         if self._muxer not in ("mp4", "mov"):
             return {}
         flags = "+faststart"
@@ -110,10 +116,8 @@ class FilmSink:
         context.pix_fmt = pixel_format
         context.time_base = self._time_base
         context.sample_aspect_ratio = info.sample_aspect_ratio
-        context.color_range = info.colour.range
-        context.colorspace = info.colour.matrix
-        context.color_primaries = info.colour.primaries
-        context.color_trc = info.colour.transfer
+        context.color_range, context.colorspace = self._tags.range, self._tags.matrix
+        context.color_primaries, context.color_trc = self._tags.primaries, self._tags.transfer
         encoders.configure(context, entry, options, quality)
         if entry.family == "hevc" and self._muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"
@@ -168,6 +172,11 @@ class FilmSink:
         duration = self._durations.pop(packet.pts, None) if packet.pts is not None else None
         if duration:
             packet.duration = duration
+        if packet.pts is not None and packet.dts is not None:
+            # x265 makes decoding times up from uninitialised memory for films shorter than its delay.
+            farthest = round(_LONGEST_DELAY / self._time_base)
+            if not packet.pts - farthest <= packet.dts <= packet.pts:
+                packet.dts = packet.pts
         if self._tracks is not None and packet.dts is not None:
             self._tracks.pump(packet.dts * packet.time_base, **self._span())
         self._container.mux_one(packet)

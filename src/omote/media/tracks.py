@@ -113,7 +113,7 @@ class TrackCopier:
         second = stream.type == "video" and not stream.disposition & Disposition.attached_pic
         if second:
             self.warnings.append(f"{lost}only the first picture track is worked on")
-        elif takes(muxer, stream):
+        elif name not in container.unfit and takes(muxer, stream):
             target = self._output.add_stream_from_template(stream, opaque=True)
             self._dress(stream, target)
             self._targets[stream.index] = _Copy(target)

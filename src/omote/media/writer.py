@@ -127,7 +127,9 @@ class VideoWriter:
                     stream = probing.video_stream(path, container)
                     found = stream.frames or sum(1 for p in container.demux(stream) if p.size)
         except OmoteError as error:
-            raise InputError(f"{self.path}: did not reach the disk complete; is it full? ({error})") from None
+            raise InputError(
+                f"{self.path}: the finished file cannot be read back; is the disk full? ({error})"
+            ) from None
         if found < self.frames:
             raise InputError(f"{self.path}: {found} of {self.frames} frames reached the disk; is it full?")
 

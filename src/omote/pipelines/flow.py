@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
@@ -18,7 +18,7 @@ class _End:
         self.error = error
 
 
-def prefetch(items: Iterable[A], depth: int) -> Iterator[A]:
+def prefetch(items: Iterable[A], depth: int) -> Generator[A, None, None]:
     """Pull items in a thread of their own, at most `depth` ahead of the consumer."""
     waiting: queue.Queue[A | _End] = queue.Queue(depth)
     stopped = threading.Event()
@@ -57,7 +57,9 @@ def prefetch(items: Iterable[A], depth: int) -> Iterator[A]:
         thread.join()
 
 
-def ordered_map(work: Callable[[A], B], items: Iterable[A], executor: Executor, depth: int) -> Iterator[B]:
+def ordered_map(
+    work: Callable[[A], B], items: Iterable[A], executor: Executor, depth: int
+) -> Generator[B, None, None]:
     """Apply `work` in the executor; results come in the order of the items, at most `depth` in flight."""
     pending: deque[Future[B]] = deque()
     try:

@@ -1,7 +1,7 @@
 """Take the tremble out of the meshes of a film, without lag."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ _TOLERANCE = 0.015
 """Movement, in eye distances per frame of distance, at which a neighbouring frame counts about a third."""
 
 
-def steady(items: Iterable[Found[Item]]) -> Iterator[Found[Item]]:
+def steady(items: Iterable[Found[Item]]) -> Generator[Found[Item], None, None]:
     """Smooth every vertex over its neighbours in time, as far as it stands still.
 
     A bilateral filter: a vertex of a neighbouring frame counts by its distance in time and in place. What

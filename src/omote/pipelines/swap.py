@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -215,10 +216,13 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
                 writer.write(frame)
 
         depth = settings.parallel + 1
-        decoded = prefetch(clock.each("decode", reader), depth=2)
-        found = steady(ordered_map(find, decoded, executor, depth))
-        results = ordered_map(swap, found, executor, depth)
-        with Sink(encode, depth=2) as sink:
+        # Closed in this order, so that no thread still decodes when an error or Ctrl-C closes the reader.
+        with (
+            closing(prefetch(clock.each("decode", reader), depth=2)) as decoded,
+            closing(steady(ordered_map(find, decoded, executor, depth))) as found,
+            closing(ordered_map(swap, found, executor, depth)) as results,
+            Sink(encode, depth=2) as sink,
+        ):
             for frame, count in results:
                 sink.put(frame)
                 frames += 1

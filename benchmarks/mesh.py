@@ -4,10 +4,11 @@
 
 Faces: those of data/faces160.csv that are held out (by person), and those of the held-out whole photos of
 data/scenes.jsonl with an eye distance of at least 20 px. Each goes through the runtime adapter, cropped by
-YuNet-n's five points. Reference: the mean of four looks of MediaPipe's network (two framings, each mirrored);
-one look of that network, in the same adapter, is measured beside it. Errors: distance in the picture plane,
-mean over points and faces, in % of the distance between the eye points of the reference in the picture.
-Turned: |yaw| > 30° by FSA-Net (aligned faces) or by the reference mesh (photos).
+YuNet-n's five points. Reference: the mean of several looks of MediaPipe's network, the last ones cropped by
+its own mesh (`omote.training.mesh.teacher.look`); one look of that network in the same adapter is measured
+beside it. Errors: distance in the picture plane, mean over points and faces, in % of the eye distance of the
+reference: in the picture (2D), where it shrinks as the head turns, and in space (3D), where it does not.
+Turned: |yaw| by FSA-Net (aligned faces) or by the reference mesh (photos).
 """
 
 import argparse
@@ -119,6 +120,7 @@ def measure(cases: list[Case], mesh: FaceMesh, teacher: FaceMesh, session: Sessi
             continue
         eyes = mesh_points(reference)
         distance = float(np.linalg.norm(eyes[1] - eyes[0]))
+        lids = [reference[list(lid)].mean(0) for lid in (contours.LEFT_EYE, contours.RIGHT_EYE)]
         face = face_of(case.points)
         found, single = mesh.refine(case.pixels, [face])[0], teacher.refine(case.pixels, [face])[0]
         span = float(np.linalg.norm(case.points[1] - case.points[0]))
@@ -131,6 +133,7 @@ def measure(cases: list[Case], mesh: FaceMesh, teacher: FaceMesh, session: Sessi
         row = {
             "case": number,
             "error": error(found, reference),
+            "shrunk": distance / float(np.linalg.norm(lids[1] - lids[0])),
             "single": error(single, reference),
             "to_single": error(found, mesh_of(single)),
             "shake": error(again, mesh_of(found)).mean(),
@@ -150,11 +153,11 @@ def measure(cases: list[Case], mesh: FaceMesh, teacher: FaceMesh, session: Sessi
 def report(name: str, rows: dict[str, np.ndarray]) -> None:
     """Print the table of one collection."""
     error, single = rows["error"].mean(1), rows["single"].mean(1)
-    fsanet = rows["pose_fsanet"]
+    fsanet, shrunk = rows["pose_fsanet"], rows["shrunk"]
     yaw = np.where(np.isnan(fsanet[:, 0]), rows["pose_reference"][:, 0], fsanet[:, 0])
     print(f"\n{name}: {len(error)} faces")
-    print("| faces | n | error | median | 95th | MediaPipe once | against MediaPipe once |")
-    print("|---|---|---|---|---|---|---|")
+    print("| faces | n | error, 2D | median | 95th | 3D | MediaPipe once, 2D | 3D | between the two, 2D |")
+    print("|---|---|---|---|---|---|---|---|---|")
     groups = {"all": np.ones(len(error), bool)}
     for low, high in ((0, 15), (15, 30), (30, 90)):
         groups[f"yaw {low}-{high}°"] = (np.abs(yaw) >= low) & (np.abs(yaw) < high)
@@ -165,11 +168,13 @@ def report(name: str, rows: dict[str, np.ndarray]) -> None:
             e = error[chosen]
             print(
                 f"| {label} | {chosen.sum()} | {e.mean():.2f} % | {np.median(e):.2f} % | "
-                f"{np.percentile(e, 95):.2f} % | {single[chosen].mean():.2f} % | "
+                f"{np.percentile(e, 95):.2f} % | {(e * shrunk[chosen]).mean():.2f} % | "
+                f"{single[chosen].mean():.2f} % | {(single * shrunk)[chosen].mean():.2f} % | "
                 f"{rows['to_single'][chosen].mean():.2f} % |"
             )
-    parts = {part: rows["error"][:, list(index)].mean() for part, index in REGIONS.items()}
-    print("regions: " + ", ".join(f"{part} {value:.2f} %" for part, value in parts.items()))
+    for which, label in (("error", "regions"), ("single", "regions, MediaPipe once")):
+        parts = {part: rows[which][:, list(index)].mean() for part, index in REGIONS.items()}
+        print(f"{label}: " + ", ".join(f"{part} {value:.2f} %" for part, value in parts.items()))
     print(
         f"depth: {rows['depth'].mean():.2f} %; "
         f"presence: 1st percentile {np.percentile(rows['presence'], 1):.3f}"

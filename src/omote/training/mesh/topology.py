@@ -20,10 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
-from omote.faces.align import invert, transform
 from omote.faces.contours import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, POINTS, RIGHT_EYE, RIGID
 from omote.training.mesh.data import EYE_DISTANCE, FaceSet, load_aligned
-from omote.training.mesh.views import SIZE, VIEWS, view
+from omote.training.mesh.views import MESH_VIEWS, SIZE, VIEWS, mesh_view, to_picture, view
 from omote.zoo import Session
 
 Floats = npt.NDArray[np.float64]
@@ -33,19 +32,24 @@ Ints = npt.NDArray[np.int64]
 def look_twice(session: Session, faces: FaceSet, chosen: Ints) -> tuple[Floats, Floats]:
     """Meshes of the chosen faces and of their mirror images, (N, 478, 3) each, centred, in eye distances.
 
-    Those of the mirror images are mirrored back, so that they differ in the order of the points alone.
+    Those of the mirror images are mirrored back, so that they differ in the order of the points alone. The
+    crops are taken about a first mesh, as in `teacher.look`.
     """
-    plain: list[Floats] = []
-    mirrored: list[Floats] = []
+    results: tuple[list[Floats], list[Floats]] = ([], [])
+
+    def look(image: npt.NDArray[np.uint8], matrix: Floats) -> Floats:
+        crop = cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REFLECT)
+        points = session.run(crop[None].astype(np.float32) / np.float32(255))[0]
+        return to_picture(points.reshape(POINTS, 3), matrix)
+
+    middle = (faces.images.shape[1] - 1) / 2
     for i in chosen:
-        for flip, meshes in ((False, plain), (True, mirrored)):
-            matrix = view(faces.points[i], *VIEWS[1], flip)
-            crop = cv2.warpAffine(faces.images[i], matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REFLECT)
-            mesh = session.run(crop[None].astype(np.float32) / np.float32(255))[0].reshape(POINTS, 3)
-            scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-            flat = transform(mesh[:, :2], invert(matrix)) - faces.images.shape[1] / 2
-            meshes.append(np.column_stack([flat, mesh[:, 2] / scale]) / EYE_DISTANCE)
-    return np.array(plain), np.array(mirrored)
+        image = faces.images[i]
+        first = look(image, view(faces.points[i], *VIEWS[1]))
+        for mirrored, meshes in zip((False, True), results, strict=True):
+            mesh = look(image, mesh_view(first, MESH_VIEWS[1], mirrored))
+            meshes.append((mesh - (middle, middle, 0)) / EYE_DISTANCE)
+    return np.array(results[0]), np.array(results[1])
 
 
 def pair(cost: Floats) -> Ints:

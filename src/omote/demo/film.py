@@ -11,7 +11,7 @@ from omote.errors import NoFaceError
 from omote.faces.face import Face
 from omote.faces.finder import FaceFinder
 from omote.faces.select import Selection
-from omote.media import Frame, MediaInfo, VideoWriter, open_image
+from omote.media import ColourTags, Frame, MediaInfo, VideoWriter, open_image
 
 FRAME_RATE = 25
 
@@ -49,6 +49,9 @@ def make_film(
         frame_rate=Fraction(FRAME_RATE),
         time_base=time_base,
         start_pts=0,
+        # What every player shows: 4:2:0 in the colours of high-definition television.
+        pixel_format="yuv420p",
+        colour=ColourTags(matrix=1, primaries=1, transfer=1, range=1),
     )
     with VideoWriter(output, info) as writer:
         for index in range(count):

@@ -1,4 +1,4 @@
-"""What several test modules share: the portraits, a short film with two sound tracks, and the command line."""
+"""What several test modules share: the portraits, a film with sound, and the command line."""
 
 import hashlib
 import os

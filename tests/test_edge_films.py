@@ -61,8 +61,8 @@ def test_a_swapped_film_keeps_everything_but_the_face(name: str, source: Path, t
 def _require_swapped_faces_only(report: SwapReport, target: Path, out: Path, before: Looked) -> None:
     """The film lies as its display matrix says; nearly every frame has a new face; the rest is as it was."""
     numbers = (10, report.frames - 10)
-    for old, new in zip(pictures(target, *numbers), pictures(out, *numbers), strict=True):
-        old = np.ascontiguousarray(np.rot90(old, before.rotation // 90))
+    for coded, new in zip(pictures(target, *numbers), pictures(out, *numbers), strict=True):
+        old = np.ascontiguousarray(np.rot90(coded, before.rotation // 90))
         rest = np.ones(old.shape[:2], bool)
         if before.rotation:  # the matrix lays an upright person down, so there may be no face
             rest[60:-60, 60:-60] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,16 @@ from omote.media.types import MAX_PIXELS, MediaInfo, Pixels, as_pixels, check_pi
 from omote.media.whole import require_whole_picture
 
 _ORIENTATION = 0x0112
+# What describes the picture; the rest of a TIFF's directory describes how that file was laid out.
+_EXIF_KEPT = (
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.Copyright,
+)
 # In a TIFF file the same directory says how the old pixels were stored (and holds ICC profile and XMP).
 _STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 292, 293, 297, 317, 320),
@@ -135,7 +146,8 @@ def _header(path: Path, max_pixels: int) -> Iterator[tuple[str, Image.Image]]:
     if kind not in _PLUGINS:
         raise InputError(f"{path}: is not a picture that can be read (going by its content, not by its name)")
     Image.init()
-    with path.open("rb") as file:
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Pillow has to say of odd metadata is no news to the user
         try:
             # Not by Image.open, which applies Pillow's own, global pixel limit.
             image: Image.Image = Image.OPEN[_PLUGINS[kind]][0](file, str(path))
@@ -148,6 +160,8 @@ def _header(path: Path, max_pixels: int) -> Iterator[tuple[str, Image.Image]]:
 
 
 def _orientation(image: Image.Image) -> int:
+    if isinstance(image, TiffImageFile):  # Pillow and OpenCV turn these themselves
+        return 1
     with contextlib.suppress(Exception):  # damaged EXIF must not hide a good picture
         return int(image.getexif().get(_ORIENTATION, 1))
     return 1
@@ -184,12 +198,13 @@ def _decode(
     image.load()
     if image.mode in ("CMYK", "LAB"):
         image, icc = _to_srgb(image, icc)
-    grey = image.mode in ("1", "L", "LA", "La")
+    grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
         alpha: Pixels | None = np.ascontiguousarray(rgba[..., 3])
         return np.ascontiguousarray(rgba[..., :3]), alpha, grey, icc
-    return np.array(image.convert("RGB")), None, grey, icc
+    pixels = np.array(image.convert("RGB"))
+    return pixels, None, grey or (image.mode == "P" and is_grey(pixels)), icc
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]:
@@ -237,15 +252,21 @@ def _decode_deep(path: Path, kind: str) -> tuple[Pixels, Pixels | None, bool]:
 def _upright_exif(image: Image.Image) -> bytes | None:
     """The EXIF block with orientation 1 and no thumbnail (it would show the old face); None without one."""
     with contextlib.suppress(Exception):  # damaged EXIF is left behind rather than written on
-        exif = image.getexif()
-        for tag in _STRUCTURE & set(exif):
-            del exif[tag]
-        if not exif:
-            return None
+        exif, kept = image.getexif(), Image.Exif()
+        for tag in _EXIF_KEPT:
+            if tag in exif:
+                kept[tag] = exif[tag]
         if _ORIENTATION in exif:
-            exif[_ORIENTATION] = 1
+            kept[_ORIENTATION] = 1
+        found = bool(kept)
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            exif.get_ifd(directory)
-        exif.get_ifd(ExifTags.IFD.IFD1).clear()
-        return exif.tobytes()
+            if values := exif.get_ifd(directory):
+                kept.get_ifd(directory).update(values)
+                found = True
+        return kept.tobytes() if found else None
     return None
+
+
+def is_grey(pixels: Pixels) -> bool:
+    """True if red, green and blue are the same everywhere."""
+    return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())

@@ -16,7 +16,7 @@ from PIL import Image
 from omote.errors import InputError, UsageError
 from omote.media.atomic import AtomicFile
 from omote.media.colour import on_white
-from omote.media.picture import Picture
+from omote.media.picture import Picture, is_grey
 from omote.media.sniff import reason
 from omote.media.types import Pixels, as_pixels
 
@@ -79,7 +79,9 @@ def encode_image(picture: Picture, name: str, quality: float | None) -> bytes:
         pixels, alpha = _to_8bit(pixels), None if alpha is None else _to_8bit(alpha)
     if alpha is not None and name not in _WITH_ALPHA:
         pixels, alpha = on_white(pixels, alpha), None
-    grey = picture.grey and _is_grey(pixels)
+    grey = picture.grey and is_grey(pixels)
+    if name == "TIFF" and pixels.dtype == np.uint16 and alpha is not None:
+        grey = False  # hardly anything reads two 16-bit channels
     icc = picture.icc if _profile_fits(picture.icc, grey) else None
     if pixels.dtype == np.uint16:
         array = _interleave(pixels, alpha, grey)
@@ -89,6 +91,8 @@ def encode_image(picture: Picture, name: str, quality: float | None) -> bytes:
     if name in _CARRIES:
         options |= {"icc_profile": icc} if icc else {}
         options |= {"exif": picture.exif} if picture.exif else {}
+        if name == "TIFF" and picture.exif:
+            del options["compression"]  # Pillow's compressing writer cannot hold EXIF
     if picture.dpi and name in ("JPEG", "PNG", "TIFF", "BMP"):
         options["dpi"] = picture.dpi
     if name == "WEBP" and grey:  # it has colour only
@@ -120,10 +124,6 @@ def _interleave(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
         plane = np.ascontiguousarray(pixels[..., 0])
         return as_pixels(plane if alpha is None else np.dstack([plane, alpha]))
     return as_pixels(np.ascontiguousarray(pixels) if alpha is None else np.dstack([pixels, alpha]))
-
-
-def _is_grey(pixels: Pixels) -> bool:
-    return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
 
 
 def _profile_fits(icc: bytes | None, grey: bool) -> bool:

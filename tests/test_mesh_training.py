@@ -17,6 +17,7 @@ from omote.training.mesh.data import ALIGNED, EYE_DISTANCE, FaceSet  # noqa: E40
 from omote.training.mesh.losses import MeshLoss  # noqa: E402
 from omote.training.mesh.net import MeshNet  # noqa: E402
 from omote.training.mesh.recipe import Settings, Trainer, export  # noqa: E402
+from omote.training.mesh.views import SIZE, mesh_view, to_picture  # noqa: E402
 from omote.zoo import Session  # noqa: E402
 
 TINY = {"size": 64, "widths": (8, 8, 16, 16, 16), "depths": (1, 1, 1), "modes": 16}
@@ -102,6 +103,25 @@ def test_a_mirrored_face_keeps_left_on_the_left() -> None:
     five = mesh_points(mirrored)
     assert five[0, 0] < five[1, 0]
     assert mirrored[:, 0].mean() == pytest.approx(63 - 20, abs=1)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("angle", [0, 50, -160])
+def test_the_teachers_crop_about_a_mesh(angle: float, mirrored: bool) -> None:
+    turn = np.radians(angle)
+    linear = 37 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    mesh = topology.CANONICAL.astype(np.float64) * 37
+    mesh[:, :2] = topology.CANONICAL[:, :2] @ linear.T + (210, 90)
+    matrix = mesh_view(mesh, 1.5, mirrored)
+    crop = np.column_stack(
+        [transform(mesh[:, :2], matrix), mesh[:, 2] * np.sqrt(abs(np.linalg.det(matrix[:, :2])))]
+    )
+    low, high = crop[:468, :2].min(0), crop[:468, :2].max(0)
+    assert (high - low).max() == pytest.approx(SIZE / 1.5, rel=1e-4)
+    assert np.allclose((low + high) / 2, (SIZE - 1) / 2, atol=1e-3)
+    assert crop[33, 1] == pytest.approx(crop[263, 1], abs=1e-3)
+    assert (crop[33, 0] > crop[263, 0]) == mirrored
+    assert np.abs(to_picture(crop, matrix) - mesh).max() < 1e-6
 
 
 @pytest.mark.parametrize("off", [False, True])

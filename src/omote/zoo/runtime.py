@@ -1,5 +1,6 @@
 """Run an ONNX network: one explicit session type over ONNX Runtime."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
+
+
+def onnxruntime_offline() -> Any:
+    """Import ONNX Runtime without its telemetry.
+
+    Since 1.29 its official builds report to Microsoft, and keep a device identifier and a database in the
+    user's cache, unless the environment forbids it before the import.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # for Windows, which does not heed the variable
+    return onnxruntime
 
 
 class Session:
@@ -25,8 +39,7 @@ class Session:
     """
 
     def __init__(self, model: str | Path | bytes, threads: int = 1) -> None:
-        import onnxruntime
-
+        onnxruntime = onnxruntime_offline()
         name = "network" if isinstance(model, bytes) else str(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -36,8 +36,12 @@ def faces(
     from omote.faces.detect import Detector
     from omote.faces.draw import draw_faces
     from omote.faces.finder import FaceFinder
-    from omote.media import save_image
+    from omote.media import require_picture_suffix, save_image
+    from omote.pipelines import refuse_overwriting
 
+    if draw is not None:
+        refuse_overwriting([file], draw)
+        require_picture_suffix(draw)
     options: dict[str, Any] = {"size": detector_size, "threshold": score}
     finder = FaceFinder(Detector.from_file(detector, **options) if detector else Detector(**options))
     picture = _picture(file, at, max_pixels)

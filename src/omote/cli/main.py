@@ -1,6 +1,7 @@
 """The entry point: assembles the commands, and turns errors into one line and an exit code."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,6 +12,9 @@ from omote._version import __version__
 from omote.cli import demo, doctor, faces, swap
 from omote.cli.config import load_config
 from omote.errors import OmoteError
+
+_INTERRUPTED = 130
+"""What typer returns after Ctrl-C."""
 
 app = typer.Typer(
     name="omote",
@@ -51,9 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("OMOTE_DEBUG"))
     try:
         # --debug may stand anywhere; it belongs to every command.
-        return app([word for word in arguments if word != "--debug"], standalone_mode=False) or 0
-    except KeyboardInterrupt:
-        return _fail("interrupted; nothing was written", 130)
+        code = app([word for word in arguments if word != "--debug"], standalone_mode=False) or 0
+        return _fail("interrupted; nothing was written", code) if code == _INTERRUPTED else code
     except OmoteError as error:
         if debug:
             raise
@@ -71,8 +74,16 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """Ctrl-C counts once: a second one must not break into the cleaning up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Console script."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -147,7 +147,7 @@ def swap_file(
     """
     settings = settings or SwapSettings()
     began = time.perf_counter()
-    _refuse_overwriting([*sources, target], output)
+    refuse_overwriting([*sources, target], output)
     info = probe(target, max_pixels=settings.max_pixels)
     job = Job(sources, settings, swapper)
     make = _picture_file if info.kind == "picture" else _film_file
@@ -242,7 +242,8 @@ def _refuse_no_face(target: Path, settings: SwapSettings) -> None:
         )
 
 
-def _refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:
+def refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:
+    """Raise UsageError if the output is one of the inputs, by whatever name."""
     for path in inputs:
         if output.exists() and path.exists() and output.samefile(path):
             raise UsageError(f"{output}: the output would overwrite an input; choose another name")

@@ -6,6 +6,7 @@ does not grow with the length.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -134,8 +135,9 @@ class AnimationSink:
         self._file.close()
 
     def abort(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what it could not take any more does not matter."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class _Gif:

@@ -26,12 +26,14 @@ class FilmSource:
     `shift` is what was taken off every time stamp, in units of the time base; known with the first frame.
     """
 
-    def __init__(self, info: MediaInfo, *, start: float | None, end: float | None, threads: int) -> None:
+    def __init__(
+        self, info: MediaInfo, *, start: float | None, end: float | None, threads: int, max_pixels: int
+    ) -> None:
         self.info = info
         self.warnings: list[str] = []
         self.shift = 0
         self._start, self._end = start, end
-        self._threads = threads
+        self._threads, self._max_pixels = threads, max_pixels
         self._container, self._stream = self._open()
         # A film's seconds are counted from its own start, which some containers put well after zero.
         origin = max(Fraction(self._container.start_time or 0, av.time_base), Fraction(0))
@@ -48,7 +50,7 @@ class FilmSource:
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        self._decoder = probing.open_decoder(stream, self._threads)
+        self._decoder = probing.open_decoder(stream, self._threads, self._max_pixels)
         return container, stream
 
     def close(self) -> None:

@@ -54,19 +54,22 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
     raise InputError(f"{path}: has no moving pictures (sound only?)")
 
 
-def open_decoder(stream: VideoStream, threads: int) -> VideoCodecContext:
-    """A decoder for a film's pictures; `threads` 0 lets it choose.
+def open_decoder(stream: VideoStream, threads: int, max_pixels: int) -> VideoCodecContext:
+    """A decoder for a film's pictures that refuses larger ones; `threads` 0 lets it choose.
 
     libav's own VP8 and VP9 decoders drop the alpha channel, libvpx does not.
     """
     context = stream.codec_context
+    limit = {"max_pixels": str(max_pixels + max_pixels // 8 + 65_536)}  # decoders round sides up
     name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.codec.canonical_name)
     if name is not None and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
         clear = CodecContext.create(name, "r")
         assert isinstance(clear, VideoCodecContext)
         clear.thread_count = threads
+        clear.options = limit
         return clear
     context.thread_count = threads
+    context.options = limit
     context.thread_type = "NONE" if threads == 1 else "AUTO"
     return context
 
@@ -105,16 +108,18 @@ def probe(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> MediaInfo:
     with open_container(path) as container:
         stream = video_stream(path, container)
         require_size(path, stream.codec_context.width, stream.codec_context.height, max_pixels)
-        first = _first_frame(path, container, stream)
+        first = _first_frame(path, container, stream, max_pixels)
         return describe(path, container, stream, first)
 
 
-def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+def _first_frame(
+    path: Path, container: InputContainer, stream: VideoStream, max_pixels: int
+) -> av.VideoFrame:
     for other in container.streams:
         if other is not stream:
             other.discard = av.stream.Discard.all
     try:
-        decoder = open_decoder(stream, 1)
+        decoder = open_decoder(stream, 1, max_pixels)
         for packet in container.demux(stream):
             for frame in decoder.decode(packet):
                 return frame

@@ -62,7 +62,7 @@ class VideoReader:
 
             self._source = AnimationSource(self.info, start=start, end=end)
         else:
-            self._source = FilmSource(self.info, start=start, end=end, threads=threads)
+            self._source = FilmSource(self.info, start=start, end=end, threads=threads, max_pixels=max_pixels)
         self._frames = self._source.frames()
 
     @property

@@ -112,8 +112,10 @@ class VideoWriter:
     def abort(self) -> None:
         """Throw the unfinished file away; what was at `path` before stays."""
         self._open = False
-        self._sink.abort()
-        self._file.discard()
+        try:
+            self._sink.abort()
+        finally:
+            self._file.discard()
 
     def _verify(self) -> None:
         """Raise InputError unless the finished file can be opened and holds the frames that were written."""

@@ -3,6 +3,7 @@
 import platform
 import sys
 from importlib import metadata
+from json import dumps
 from typing import Annotated
 
 import typer
@@ -11,14 +12,12 @@ _PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "av", "pillow")
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Show versions, networks, accelerators and codecs, and what is missing."""
-    import json
-
     report = _report()
-    if as_json:
-        print(json.dumps(report, indent=1))
+    if json:
+        print(dumps(report, indent=1))
         return
     for title, entries in report.items():
         print(f"{title}:")

@@ -1,6 +1,6 @@
 """`omote faces`: list the faces of a picture."""
 
-import json
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def faces(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A photo or film.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     mesh: Annotated[
         bool, typer.Option("--mesh", help="With --json: print the 478 mesh points, too.")
     ] = False,
@@ -48,8 +48,8 @@ def faces(
     found = finder.find(picture.pixels)
     if draw is not None:
         save_image(draw, replace(picture, pixels=draw_faces(picture.pixels, found)))
-    if as_json:
-        print(json.dumps([_as_dict(face, mesh) for face in found], indent=1))
+    if json:
+        print(dumps([_as_dict(face, mesh) for face in found], indent=1))
     else:
         _print_table(found)
 

@@ -55,7 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("OMOTE_DEBUG"))
     try:
         # --debug may stand anywhere; it belongs to every command.
-        code = app([word for word in arguments if word != "--debug"], standalone_mode=False) or 0
+        words = [word for word in arguments if word != "--debug"]
+        code = app(words, prog_name="omote", standalone_mode=False) or 0
         return _fail("interrupted; nothing was written", code) if code == _INTERRUPTED else code
     except OmoteError as error:
         if debug:

@@ -23,11 +23,9 @@ def python(code: str, *arguments: str, **environment: str) -> "subprocess.Comple
 
 def loaded(code: str) -> set[str]:
     """Names of the top-level modules that are loaded after the code ran."""
-    done = python(
-        f"import json, sys\n{code}\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
-    )
+    done = python(f"import sys\n{code}\nprint(*sys.modules)")
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
 def test_importing_omote_imports_nothing_heavy():
@@ -76,18 +74,12 @@ assert "torch" not in sys.modules
 def test_swapping_opens_no_socket_and_leaves_no_traces(
     source: Path, target: Path, film: Path, tmp_path: Path
 ):
-    homes = {name: tmp_path / name for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TMPDIR", "out")}
-    for folder in homes.values():
+    names = ("out", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TMPDIR")
+    out, *homes = folders = [tmp_path / name for name in names]
+    for folder in folders:
         folder.mkdir()
-    out = homes.pop("out")
-    done = python(
-        _SHUT,
-        str(source),
-        str(target),
-        str(film),
-        str(out),
-        **{name: str(path) for name, path in homes.items()},
-    )
+    arguments = [str(path) for path in (source, target, film, out)]
+    done = python(_SHUT, *arguments, **{folder.name: str(folder) for folder in homes})
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert {path.name for path in out.iterdir()} == {"photo.png", "film.mp4"}

@@ -46,9 +46,9 @@ class Composer:
         boxes: list[npt.NDArray[np.float32]] = []
         points: list[npt.NDArray[np.float32]] = []
         kind = rng.random()
-        if kind < 0.55:
+        if kind < 0.5:
             self._place(rng, canvas, (0, 0, size, size), self._scene(rng), boxes, points)
-        elif kind < 0.92:
+        elif kind < 0.82:
             split = [int(v) for v in rng.choice([1, 2, 2, 3, 4], 2)]
             xs, ys = (_cuts(rng, size, count) for count in split)
             for x0, x1 in pairwise(xs):
@@ -56,7 +56,11 @@ class Composer:
                     source = self._crop(rng) if rng.random() < 0.45 else self._scene(rng)
                     self._place(rng, canvas, (x0, y0, x1, y1), source, boxes, points)
         else:
-            canvas = self._faceless(rng, size)
+            count = int(rng.integers(1, 5))
+            rows = [
+                np.hstack([self._piece(rng, -(-size // count)) for _ in range(count)]) for _ in range(count)
+            ]
+            canvas = np.ascontiguousarray(np.vstack(rows)[:size, :size])
         box = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
         xy = np.concatenate(points) if points else np.zeros((0, 5, 2), np.float32)
         spoilt = spoil(rng, canvas, box)
@@ -130,11 +134,16 @@ class Composer:
         x, y = (int(rng.integers(length - side + 1)) for length in pixels.shape[1::-1])
         return cv2.resize(pixels[y : y + side, x : x + side], (size, size)).astype(np.uint8)
 
-    def _faceless(self, rng: np.random.Generator, size: int) -> Pixels:
-        """A picture without a face: a piece of a scene beside its faces, or a face cut up and shuffled."""
+    def _piece(self, rng: np.random.Generator, size: int) -> Pixels:
+        """What is no face but may look like one: a scene cut up and shuffled, or a piece of it enlarged.
+
+        Most pieces lie beside the faces; the others lie anywhere (an ear, an eye, half a face), and the
+        teacher says what they are.
+        """
         scene = self._scene(rng)
         height, width = scene.pixels.shape[:2]
-        if rng.random() < 0.25:
+        kind = rng.random()
+        if kind < 0.12:
             step = int(rng.integers(8, 24))
             rows, columns = height // step, width // step
             tiles = scene.pixels[: rows * step, : columns * step].reshape(rows, step, columns, step, 3)
@@ -143,10 +152,10 @@ class Composer:
             pixels = tiles.transpose(0, 2, 1, 3, 4).reshape(rows * step, columns * step, 3)
             return cv2.resize(pixels, (size, size)).astype(np.uint8)
         for _ in range(12):
-            side = int(rng.uniform(0.15, 0.6) * min(height, width))
+            side = int(rng.uniform(0.12, 0.6) * min(height, width))
             x, y = int(rng.integers(width - side)), int(rng.integers(height - side))
             gap = np.maximum(scene.boxes[:, :2] - (x + side, y + side), (x, y) - scene.boxes[:, 2:])
-            if np.all(gap.max(axis=1) > -0.15 * side):
+            if kind > 0.65 or np.all(gap.max(axis=1) > -0.15 * side):
                 piece = scene.pixels[y : y + side, x : x + side]
                 turned = np.rot90(cv2.resize(piece, (size, size)), int(rng.integers(4)))
                 return np.ascontiguousarray(turned, np.uint8)

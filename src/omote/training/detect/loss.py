@@ -99,7 +99,7 @@ def detection_loss(levels: list[Tensor], targets: dict[int, Targets]) -> dict[st
     With teacher scores c, o and s = sqrt(c o), student logits of c and o, and N = the sum of s where s > 0.1:
         obj   = sum BCE(o_hat, o) / N
         cls   = sum o * BCE(c_hat, c) / N                    (the teacher's cls means little off the faces)
-        score = sum |s_hat - s| * BCE(s_hat, s) / N          (quality focal loss, Li et al. 2020, beta = 1)
+        score = 2 sum |s_hat - s| * BCE(s_hat, s) / N        (quality focal loss, Li et al. 2020, beta = 1)
         box   = 3 sum s * k * (1 - DIoU) / N                 (Zheng et al. 2020)
         points= 20 sum s * k * mean |p_hat - p| / sqrt(w h) / N
     where k makes up for the few cells that the coarse strides have.
@@ -132,7 +132,7 @@ def detection_loss(levels: list[Tensor], targets: dict[int, Targets]) -> dict[st
     terms = {
         "cls": (obj * bce(logit[:, 0], cls, reduction="none")).sum() / total,
         "obj": bce(logit[:, 1], obj, reduction="none").sum() / total,
-        "score": ((guess - score).abs().detach() * quality).sum() / total,
+        "score": 2 * ((guess - score).abs().detach() * quality).sum() / total,
     }
     raw = joined["raw"][faces].float()
     cell, stride_px = joined["cell"][faces, :2], joined["cell"][faces, 2:]

@@ -23,7 +23,7 @@ from omote.training.detect.net import DetectNet, ExportNet
 from omote.zoo import Session
 
 # Side of the pictures in px: (batch, how often). Every batch costs about the same.
-SIZES = {256: (24, 0.4), 320: (16, 0.4), 448: (8, 0.2)}
+SIZES = {256: (12, 0.4), 320: (8, 0.4), 448: (4, 0.2)}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Settings:
         crops: how many aligned crops enter the mosaics.
     """
 
-    samples: int = 165_000
+    samples: int = 95_000
     seed: int = 1
     rate: float = 3e-3
     decay: float = 0.02

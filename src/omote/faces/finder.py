@@ -10,6 +10,8 @@ from omote.faces.face import Face
 from omote.faces.mesh import FaceMesh
 from omote.faces.select import Selection
 
+ALL = Selection("all")
+
 
 @dataclass(frozen=True)
 class FaceFinder:
@@ -25,13 +27,25 @@ class FaceFinder:
     mesh: FaceMesh = field(default_factory=FaceMesh)
     presence: float = 0.3
 
-    def find(self, pixels: npt.NDArray[Any], selection: Selection | None = None) -> list[Face]:
+    def find(self, pixels: npt.NDArray[Any], selection: Selection = ALL) -> list[Face]:
         """Return the chosen faces of a picture with mesh and pose, left to right.
+
+        A detection that the mesh network does not take for a face is left out, and the choice made anew.
 
         Args:
             pixels: (H, W, 3) RGB, uint8 or uint16.
             selection: all faces unless said.
         """
-        chosen = (selection or Selection("all")).pick(self.detector.find(pixels))
-        refined = self.mesh.refine(pixels, chosen)
+        detected = self.detector.find(pixels)
+        if selection.rule == "index":  # numbers count real faces only, so all must be looked at
+            return selection.pick(self._verified(pixels, detected))
+        while chosen := selection.pick(detected):
+            verified = self._verified(pixels, chosen)
+            if len(verified) == len(chosen) or selection.rule == "all":
+                return verified
+            detected = [face for face in detected if face not in chosen]
+        return []
+
+    def _verified(self, pixels: npt.NDArray[Any], faces: list[Face]) -> list[Face]:
+        refined = self.mesh.refine(pixels, faces)
         return [face for face in refined if face.presence is None or face.presence >= self.presence]

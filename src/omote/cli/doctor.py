@@ -73,6 +73,12 @@ def _providers() -> dict[str, str]:
 
 
 def _encoders() -> dict[str, str]:
-    from omote.media import available_encoders
+    from omote.media import ENCODERS, available_encoders
 
-    return {encoder.name: "works" for encoder in available_encoders()}
+    working = {encoder.name for encoder in available_encoders()}
+    return {
+        encoder.name: f"works: {encoder.title}"
+        if encoder.name in working
+        else f"not here: {encoder.title}; " + ("needs its hardware" if encoder.hardware else "reinstall av")
+        for encoder in ENCODERS.values()
+    }

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import numpy.typing as npt
 
-from omote.compose import blend, match_colour, paste, to_float
+from omote.compose import blend, box_mask, match_colour, paste, to_float
 from omote.engines.mesh import MeshSwapper
 from omote.engines.swapper import Source, Swapper
 from omote.errors import InputError, NoFaceError, UsageError
@@ -116,8 +117,10 @@ class Job:
                 (new,) = self.swapper.swap([crop], self.identity)
             with self.clock.stage("compose"):
                 target = to_float(crop.pixels)
-                matched = match_colour(new.pixels, target, new.mask, self.settings.colour)
-                composed = blend(matched, target, new.mask, self.settings.blend, self.settings.opacity)
+                # A face may reach beyond its crop: end softly where the crop ends.
+                mask = np.minimum(new.mask, box_mask(crop.size, blur=0.05))
+                matched = match_colour(new.pixels, target, mask, self.settings.colour)
+                composed = blend(matched, target, mask, self.settings.blend, self.settings.opacity)
                 paste(result, crop, composed)
         return result
 

@@ -105,7 +105,7 @@ def test_doctor(omote: Command):
     assert all(report["networks"][name].startswith("ready") for name in ("detect", "mesh"))
     assert "missing" not in json.dumps(report["versions"])
     assert report["accelerators"]["CPU"] == "present"
-    assert report["encoders"]["x264"] == "works"
+    assert report["encoders"]["x264"] == "works: H.264"
 
 
 def test_doctor_tells_the_cure(omote: Command, monkeypatch: pytest.MonkeyPatch):

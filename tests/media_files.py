@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.subtitles.subtitle import SubtitleSet
 from av.video.frame import VideoFrame
 
 
@@ -113,8 +112,7 @@ def _mux_sound(out, sounds, seconds: float) -> None:
 
 def _mux_subtitles(out, stream) -> None:
     for number, text in enumerate((b"first line", b"second line")):
-        line = SubtitleSet.create(text=b"%d,0,Default,,0,0,0,," % number + text, start=0, end=100, pts=0)
-        packet = stream.codec_context.encode_subtitle(line)
+        packet = av.Packet(text)
         packet.stream, packet.time_base = stream, Fraction(1, 1000)
         packet.pts = packet.dts = number * 150
         packet.duration = 100
@@ -156,7 +154,8 @@ def look(path: Path) -> Looked:
                 for packet in again.demux(again.streams[other.index]):
                     if packet.size:
                         digest.update(bytes(packet))
-                        times.append(packet.pts * packet.time_base)
+                        stamp = packet.dts if packet.pts is None else packet.pts
+                        times.append((stamp or 0) * packet.time_base)
             name = other.codec_context.codec.canonical_name
             tracks[other.index] = (
                 other.type,
@@ -165,9 +164,10 @@ def look(path: Path) -> Looked:
                 digest.hexdigest(),
                 tuple(times),
             )
-        end = max(f.pts + (f.duration or 0) for f in frames) * base
+        stamps = [(f.dts or 0) if f.pts is None else f.pts for f in frames]
+        end = max(s + (f.duration or 0) for s, f in zip(stamps, frames, strict=True)) * base
         return Looked(
-            times=[f.pts * base for f in frames],
+            times=[s * base for s in stamps],
             durations=sorted((f.duration or 0) * base for f in frames),
             size=(first.width, first.height),
             aspect=stream.sample_aspect_ratio or Fraction(1),

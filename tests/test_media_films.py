@@ -1,5 +1,6 @@
 """Films that the tests make: timing, tracks, colour, depth and size in every container."""
 
+import io
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -7,11 +8,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from av.video.frame import VideoFrame
+from PIL import Image
 
 from omote.errors import InputError, UsageError
 from omote.media import ENCODERS, VideoReader, VideoWriter, available_encoders, probe
 from omote.media.colour import FromRGB, ToRGB
+from omote.media.subtitles import read_text, write_text
 from omote.media.types import ColourTags, Frame
 from tests.media_files import look, make_film, psnr, texture
 
@@ -74,8 +78,80 @@ def test_what_a_container_cannot_hold_is_named(suffix: str, tmp_path: Path) -> N
         assert sum("re-encoded" in w for w in writer.warnings) == 2
     elif suffix != "ts":  # a transport stream wraps each AAC packet anew
         assert [t[3] for t in sounds] == [t[3] for t in before.tracks.values() if t[0] == "audio"]
-    subtitles = sum(t[0] == "subtitle" for t in after.tracks.values())
-    assert subtitles == 1 or any("subtitle" in w for w in writer.warnings)
+    subtitles = [t[1] for t in after.tracks.values() if t[0] == "subtitle"]
+    expected = {"mp4": ["mov_text"], "mov": ["mov_text"], "mkv": ["subrip"], "webm": ["webvtt"]}.get(
+        suffix, []
+    )
+    assert subtitles == expected
+    assert any("subtitle" in w for w in writer.warnings) == (suffix != "mkv")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "webm", "mkv"])
+def test_subtitles_keep_their_words_and_times(suffix: str, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", extras=True, count=10, time_base=Fraction(1, 1000))
+    copy(source, tmp_path / f"middle.{suffix}")
+    copy(tmp_path / f"middle.{suffix}", tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as film:
+        found = [
+            (bytes(p).decode(), p.pts, p.duration) for p in film.demux(film.streams.subtitles[0]) if p.size
+        ]
+    assert found == [("first line", 0, 100), ("second line", 150, 100)]
+
+
+def test_styled_subtitles_become_plain() -> None:
+    assert read_text("ass", b"0,0,Default,,0,0,0,,{\\i1}Hello,{\\i0} you\\Nthere") == "Hello, you\nthere"
+    assert read_text("subrip", b'{\\an8}<font color="#fff"><i>up</i></font>') == "<i>up</i>"
+    assert write_text("mov_text", "<i>H\u00e4</i>") == b"\0\3H\xc3\xa4"
+    assert read_text("mov_text", write_text("mov_text", "one\ntwo")) == "one\ntwo"
+    assert read_text("mov_text", b"\0\0") == ""
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_a_cover_picture_is_no_film_and_is_kept(suffix: str, tmp_path: Path) -> None:
+    plain, source = make_film(tmp_path / "plain.mp4", count=5), tmp_path / "in.mp4"
+    buffer = io.BytesIO()
+    Image.fromarray(texture(16, 16)).save(buffer, "JPEG")
+    with av.open(str(plain)) as film, av.open(str(source), "w") as out:
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 16, 16, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        picture = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        head = av.Packet(buffer.getvalue())
+        head.stream, head.time_base, head.pts, head.dts = cover, Fraction(1, 1), 0, 0
+        head.is_keyframe = True
+        out.mux(head)
+        for packet in film.demux(film.streams.video[0]):
+            if packet.size:
+                packet.stream = picture
+                out.mux(packet)
+    info = probe(source)
+    assert (info.width, info.height, info.codec) == (64, 48, "h264")
+    _, writer = copy(source, tmp_path / f"out.{suffix}")
+    with av.open(str(tmp_path / f"out.{suffix}")) as film:
+        covers = [s for s in film.streams.video if s.disposition & Disposition.attached_pic]
+        if suffix == "webm":
+            assert covers == []
+            assert writer.warnings == ["in.mp4: the cover picture is not kept"]
+        else:
+            assert [bytes(p) for p in film.demux(covers[0]) if p.size] == [buffer.getvalue()]
+    assert probe(tmp_path / f"out.{suffix}").width == 64
+
+
+def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
+    """A cut made without re-encoding: the file holds more frames than it shows."""
+    plain, source = make_film(tmp_path / "plain.mp4", count=30, options={"g": "30"}), tmp_path / "in.mp4"
+    with av.open(str(plain)) as film, av.open(str(source), "w") as out:
+        stream = film.streams.video[0]
+        picture = out.add_stream_from_template(stream, opaque=True)
+        hidden = round(10 / 25 / stream.time_base)
+        for packet in film.demux(stream):
+            if packet.size:
+                packet.stream, packet.pts, packet.dts = picture, packet.pts - hidden, packet.dts - hidden
+                out.mux(packet)
+    info = probe(source)
+    assert info.frames == 20
+    copy(source, tmp_path / "out.mp4")
+    assert look(tmp_path / "out.mp4").times == [Fraction(i, 25) for i in range(20)]
 
 
 @pytest.mark.parametrize("suffix", ["webm", "avi"])

@@ -25,6 +25,11 @@ class Container:
     sound: str
     unfit: frozenset[str] = frozenset()
 
+    @property
+    def suffixes(self) -> str:
+        """The container's suffixes, for messages."""
+        return " ".join(suffix for suffix, container in CONTAINERS.items() if container is self)
+
 
 _MP4 = Container("mp4", frozenset({"h264", "hevc", "av1", "vp9"}), ("x264",), "aac")
 _NOT_IN_TS = frozenset({"flac", "vorbis", "subrip", "ass", "webvtt", "mov_text"})

@@ -137,6 +137,8 @@ class FilmSource:
                     self._packets += 1
                     if packet.pts is not None:
                         self._last_packet = max(packet.pts, self._last_packet or packet.pts)
+                elif not packet.size and packet.dts is not None:
+                    continue  # "show the last frame once more", as AVI and Ogg say it
                 if packet.is_corrupt:
                     damaged += 1
                 for frame in self._decoder.decode(packet):

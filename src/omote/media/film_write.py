@@ -90,7 +90,11 @@ class FilmSink:
         options[name] = f"{options[name]}:{value}" if name in options else value
 
     def _muxing(self) -> dict[str, str]:
-        if self._muxer == "avi":  # sound that starts a hair early must not push the pictures by a whole frame
+        if self._muxer in (
+            "avi",
+            "matroska",
+            "webm",
+        ):  # sound that starts a hair early must not push the pictures
             return {"avoid_negative_ts": "disabled"}
         if self._muxer not in ("mp4", "mov"):
             return {}

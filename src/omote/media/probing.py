@@ -121,6 +121,8 @@ def _first_frame(
     try:
         decoder = open_decoder(stream, 1, max_pixels)
         for packet in container.demux(stream):
+            if not packet.size and packet.dts is not None:
+                continue
             for frame in decoder.decode(packet):
                 return frame
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -153,7 +155,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         codec=context.codec.canonical_name,
         width=width,
         height=height,
-        frames=stream.frames or None,
+        frames=_frame_count(container, stream),
         duration=duration,
         frame_rate=rate,
         time_base=stream.time_base,
@@ -173,6 +175,14 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         metadata=dict(container.metadata),
         extra={} if light is None else {"hdr": light},
     )
+
+
+def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
+    """How many frames the header promises; without those that an edit list cuts away."""
+    if stream.frames and "mp4" in container.format.name:
+        shown = sum(1 for entry in stream.index_entries if not entry.is_discard)
+        return min(stream.frames, shown) or stream.frames
+    return stream.frames or None
 
 
 def frame_orientation(frame: av.VideoFrame) -> orient.Orientation:

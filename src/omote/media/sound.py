@@ -11,6 +11,7 @@ from av.packet import Packet
 
 _OPUS_RATES = (48_000, 24_000, 16_000, 12_000, 8_000)
 _BITS_PER_CHANNEL = 96_000
+_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 class SoundEncoder:
@@ -23,9 +24,13 @@ class SoundEncoder:
         self._source = source
         self.stream = cast(AudioStream, output.add_stream(codec, rate=rate))
         context: Any = self.stream.codec_context
-        context.layout = (
-            "stereo" if codec == "libmp3lame" and source.layout.nb_channels > 2 else source.layout
-        )
+        channels = source.layout.nb_channels
+        if codec == "libmp3lame" and channels > 2:
+            context.layout = "stereo"
+        elif source.layout.name.endswith("channels"):  # unnamed, as in plain WAV sound
+            context.layout = _USUAL_LAYOUTS.get(channels, "stereo")
+        else:
+            context.layout = source.layout
         context.bit_rate = _BITS_PER_CHANNEL * context.layout.nb_channels
         context.open()
         self._resampler = AudioResampler(

@@ -16,6 +16,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from omote.media import probing
 from omote.media.containers import Container
 from omote.media.sound import SoundEncoder
+from omote.media.subtitles import FORM_OF, TEXT_FORMS, SubtitleConverter
 from omote.media.types import MediaInfo
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ def takes(muxer: str, template: Stream) -> bool:
     except (av.error.FFmpegError, ValueError, OSError):
         return False
     return True
+
+
+def _unlabelled_pcm(muxer: str, stream: Stream) -> bool:
+    """True for plain samples whose channels have no names: MP4 must name them."""
+    return (
+        muxer == "mp4"
+        and isinstance(stream, AudioStream)
+        and stream.codec_context is not None
+        and stream.codec_context.name.startswith("pcm_")
+        and stream.layout.name.endswith("channels")
+    )
 
 
 class _Target(Protocol):
@@ -78,11 +90,12 @@ class TrackCopier:
 
     def __init__(self, info: MediaInfo, output: OutputContainer, container: Container) -> None:
         self.warnings: list[str] = []
-        self._name = info.path.name
+        self._path, self._name = info.path, info.path.name
         self._container = probing.open_container(info.path)
         self._output = output
         self._targets: dict[int, _Target] = {}
         self._waiting: Packet[Stream] | None = None
+        self._heads: list[Packet[Any]] = []
         pictures = probing.video_stream(info.path, self._container)
         self.picture_metadata = kept_metadata(pictures.metadata)
         self.picture_disposition = pictures.disposition
@@ -110,27 +123,61 @@ class TrackCopier:
         codec: Any = stream.codec_context
         name = "unknown codec" if codec is None else codec.codec.canonical_name
         lost = f"{self._name}: {stream.type} track {stream.index} ({name}) is not kept: "
+        hint = "" if muxer == "matroska" else "; write .mkv to keep it as it is"
         second = stream.type == "video" and not stream.disposition & Disposition.attached_pic
         if second:
             self.warnings.append(f"{lost}only the first picture track is worked on")
-        elif name not in container.unfit and takes(muxer, stream):
+        elif stream.disposition & Disposition.attached_pic:
+            self._add_cover(stream, muxer)
+        elif stream.type == "data" and stream.name in (None, "none", "bin_data"):
+            # A chapter list or time code, which is kept in another form, or something nameless.
+            return "timecode" in self.picture_metadata or bool(self._container.chapters())
+        elif name not in container.unfit and not _unlabelled_pcm(muxer, stream) and takes(muxer, stream):
             target = self._output.add_stream_from_template(stream, opaque=True)
             self._dress(stream, target)
             self._targets[stream.index] = _Copy(target)
+        elif name in TEXT_FORMS and muxer in FORM_OF and stream.type == "subtitle":
+            converter = SubtitleConverter(self._output, stream, FORM_OF[muxer])
+            self._dress(stream, converter.stream)
+            self._targets[stream.index] = converter
+            self.warnings.append(
+                f"{self._name}: subtitle track {stream.index} ({name}) is rewritten as {converter.name}, "
+                "without its styling"
+            )
         elif isinstance(stream, AudioStream) and codec is not None:
             encoder = SoundEncoder(self._output, stream, container.sound)
             self._dress(stream, encoder.stream)
             self._targets[stream.index] = encoder
             self.warnings.append(
                 f"{self._name}: sound track {stream.index} ({name}) is re-encoded as {encoder.name}: "
-                f"a {muxer} file cannot hold it; write .mkv to keep it as it is"
+                f"{container.suffixes} cannot hold it{hint}"
             )
         elif stream.type == "data":
-            # A chapter list or time code is kept in another form.
-            return stream.name in ("bin_data", "text") or "timecode" in self.picture_metadata
+            return False
         else:
-            self.warnings.append(f"{lost}a {muxer} file cannot hold it; write .mkv to keep it")
+            self.warnings.append(f"{lost}{container.suffixes} cannot hold it{hint}")
         return True
+
+    def _add_cover(self, stream: Stream, muxer: str) -> None:
+        """A cover picture: one packet at the head of MP4 and MOV, an attachment in Matroska."""
+        with probing.open_container(self._path) as again:
+            packet = next((p for p in again.demux(again.streams[stream.index]) if p.size), None)
+            data = b"" if packet is None else bytes(packet)
+        name = stream.codec_context.codec.canonical_name
+        kind = {"mjpeg": "jpeg"}.get(name, name)
+        if muxer == "matroska":
+            file_name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
+            self._output.add_attachment(file_name, f"image/{kind}", data)
+        elif muxer in ("mp4", "mov") and name in ("mjpeg", "png"):
+            target = self._output.add_stream_from_template(stream, opaque=True)
+            target.disposition = Disposition.attached_pic
+            cover: Packet[Any] = Packet(data)
+            cover.stream, cover.time_base = target, Fraction(1, 90_000)
+            cover.pts = cover.dts = 0
+            cover.is_keyframe = True
+            self._heads.append(cover)
+        else:
+            self.warnings.append(f"{self._name}: the cover picture is not kept")
 
     def _dress(self, stream: Stream, target: Stream) -> None:
         target.metadata.update(kept_metadata(stream.metadata))
@@ -166,6 +213,8 @@ class TrackCopier:
 
         `shift` seconds are taken off each time stamp; packets before it, or from `end` on, are left out.
         """
+        while self._heads:
+            self._output.mux_one(self._heads.pop())
         while (packet := self._waiting or next(self._packets, None)) is not None:
             self._waiting = None
             stamp = packet.dts if packet.dts is not None else packet.pts

@@ -17,7 +17,7 @@ from omote.faces.topology import TRIANGLES
 Array = npt.NDArray[np.float32]
 
 TEMPLATE = "dfl_whole_face"
-_SMALLEST, _LARGEST = 256, 1024
+_SMALLEST, _LARGEST = 256, 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from benchmarks.films import loop_film
 from numpy.typing import NDArray
 
 from omote.cli.main import run
@@ -74,23 +75,6 @@ def finish(process: "subprocess.Popen[str]", seconds: float = 60) -> Outcome:
         process.communicate()
         raise
     return Outcome(process.returncode, out, err)
-
-
-def loop_film(film: Path, path: Path, times: int) -> None:
-    """Write the pictures of a film several times in a row, without encoding them again."""
-    shift = 0
-    with av.open(str(path), "w") as made:
-        for _ in range(times):
-            with av.open(str(film)) as given:
-                pictures = given.streams.video[0]
-                if not made.streams.video:
-                    stream = made.add_stream_from_template(pictures)
-                for packet in given.demux(pictures):
-                    if packet.size:
-                        packet.stream = stream
-                        packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
-                        made.mux(packet)
-                shift += pictures.duration or 0
 
 
 def snapshot(folder: Path) -> dict[str, str]:

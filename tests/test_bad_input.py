@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.films import loop_film
 from PIL import Image
 
 from omote.media.atomic import AtomicFile
-from tests.conftest import Command, Outcome, finish, loop_film, snapshot, start
+from tests.conftest import Command, Outcome, finish, snapshot, start
 from tests.media_files import look
 
 Make = Callable[[Path], Any]

@@ -218,6 +218,14 @@ def test_pose_of_a_turned_head(wanted: tuple[float, float, float]) -> None:
     assert np.abs(np.array(found) - wanted).max() < 4
 
 
+def test_pose_of_heads_lying_any_way() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        wanted = rng.uniform((-60, -30, -180), (60, 30, 180))
+        found = pose.head_pose(rotated(*wanted) + rng.normal(0, 1.5, (478, 3)))
+        assert np.abs((found - wanted + 180) % 360 - 180).max() < 10, wanted
+
+
 def test_the_nose_tells_the_signs() -> None:
     right, up = rotated(30, 0, 0), rotated(0, 20, 0)
     straight = rotated(0, 0, 0)

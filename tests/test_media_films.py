@@ -318,6 +318,13 @@ def test_lost_depth_is_named(tmp_path: Path) -> None:
     assert writer.warnings == ["out.webm: with vp9, 10 bits become 8"]
 
 
+def test_motion_jpeg_is_bt601_whatever_the_source_was(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", tags=(1, 1, 1, 1), count=3, size=(160, 120))
+    for suffix in ("avi", "mov", "mkv"):
+        copy(source, tmp_path / f"out.{suffix}", codec="mjpeg")
+        assert worst_psnr(source, tmp_path / f"out.{suffix}") > 39
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm", "mov", "avi", "ts"])
 def test_odd_sizes_stay_odd(suffix: str, tmp_path: Path) -> None:
     source = make_film(tmp_path / "in.mkv", codec="ffv1", size=(65, 49), count=3)

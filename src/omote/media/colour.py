@@ -37,11 +37,14 @@ def is_full_range(tags: ColourTags, pixel_format: str) -> bool:
     return tags.range == FULL or pixel_format.startswith("yuvj") or VideoFormat(pixel_format).is_rgb
 
 
-def tags_for(pixel_format: str, tags: ColourTags, height: int) -> ColourTags:
+def tags_for(pixel_format: str, tags: ColourTags, height: int, *, jpeg: bool = False) -> ColourTags:
     """The source's tags as they must read on a film in another pixel format.
 
-    RGB has no matrix; pictures that leave RGB need one, and say so; "yuvj" formats have the full range.
+    RGB has no matrix; pictures that leave RGB need one, and say so; "yuvj" formats have the full range. With
+    `jpeg` the codec is Motion JPEG, whose matrix is always that of BT.601.
     """
+    if jpeg:
+        return replace(tags, matrix=5, range=FULL)
     if VideoFormat(pixel_format).is_rgb:
         return replace(tags, matrix=MATRIX_RGB, range=FULL)
     if tags.matrix == MATRIX_RGB:

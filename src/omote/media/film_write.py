@@ -52,7 +52,7 @@ class FilmSink:
         beside = entry.family == "vp9" and self._muxer == "mp4"  # VP9 keeps alpha beside the pictures
         pixel_format = encoders.pixel_format(entry, info, alpha=not beside)
         self.warnings = [f"{target.name}: with {entry.name}, {loss}" for loss in pixel_format.lost]
-        self._tags = tags_for(pixel_format.name, info.colour, info.height)
+        self._tags = tags_for(pixel_format.name, info.colour, info.height, jpeg=entry.family == "mjpeg")
         self._convert = FromRGB(pixel_format.name, self._tags)
         self._durations: dict[int, int] = {}
         self._last: int | None = None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from omote.errors import ModelError, UsageError
-from omote.faces.detect import STRIDES, Detector, suppress
+from omote.faces.detect import STRIDES, Detector, suppress, vote
 from omote.zoo import Session
 from tests.shared_data import SHARED, needs_shared
 
@@ -234,3 +234,14 @@ def test_native_agrees_with_yunet(portrait: np.ndarray) -> None:
     (mine,), (theirs,) = Detector().find(portrait), load("det_yunet_n.onnx").find(portrait)
     gap = np.linalg.norm(mine.points - theirs.points, axis=1).mean()
     assert gap < 0.08 * theirs.eye_distance
+
+
+def test_a_kept_detection_is_the_mean_of_those_that_it_stands_for():
+    def row(score: float, shift: float) -> list[float]:
+        return [score, 10 + shift, 10, 50 + shift, 50, *(np.arange(10.0) + shift)]
+
+    rows = np.array([row(0.9, 0), row(0.3, 4), row(0.8, 200), row(0.6, 30)], np.float32)
+    voted = vote(rows, np.array([0, 2, 3]))
+    np.testing.assert_allclose(voted[0], row(0.9, 1.0), rtol=1e-5)  # (0.9 * 0 + 0.3 * 4) / 1.2
+    np.testing.assert_allclose(voted[1:], rows[2:], rtol=1e-5)
+    assert vote(rows[:0], np.array([], np.intp)).shape == (0, 15)

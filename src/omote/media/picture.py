@@ -233,7 +233,12 @@ def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]
 def _decode_deep(path: Path, kind: str) -> tuple[Pixels, Pixels | None, bool]:
     """Pixels, alpha and whether it was grey, for more than 8 bits, which Pillow cannot hold in colour."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    array = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say ourselves what is wrong
+    try:
+        array = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if array is None:
         raise InputError(f"{path}: damaged or truncated {kind} picture")
     if array.dtype not in (np.uint8, np.uint16):

@@ -15,23 +15,28 @@ def require_whole_picture(path: Path, kind: str) -> None:
     JPEG: the image data must be followed by an end marker. PNG: every chunk complete and its checksum right,
     up to IEND. GIF: a trailer. RIFF (WebP) and ISO (AVIF): the sizes in the header.
     """
-    data = path.read_bytes()
-    fault: str | None = None
-    if kind == "jpeg":
-        fault = _jpeg(data)
-    elif kind in ("png", "apng"):
-        fault = _png(data)
-    elif kind in ("webp", "animated webp"):
-        (size,) = struct.unpack_from("<I", data, 4)
-        fault = (
-            None if len(data) >= 8 + size else f"it should have {8 + size} bytes, the file has {len(data)}"
-        )
-    elif kind == "avif":
-        fault = _iso(data)
-    elif kind == "gif":
-        fault = None if b";" in data[-1024:] else "it has no end"
+    try:
+        fault = _fault(path.read_bytes(), kind)
+    except (struct.error, IndexError):
+        fault = "its structure breaks off"
     if fault:
         raise InputError(f"{path}: damaged or truncated {kind} picture: {fault}")
+
+
+def _fault(data: bytes, kind: str) -> str | None:
+    """What is wrong with the picture's structure, or None."""
+    if kind == "jpeg":
+        return _jpeg(data)
+    if kind in ("png", "apng"):
+        return _png(data)
+    if kind in ("webp", "animated webp"):
+        (size,) = struct.unpack_from("<I", data, 4)
+        return None if len(data) >= 8 + size else f"it should have {8 + size} bytes, the file has {len(data)}"
+    if kind == "avif":
+        return _iso(data)
+    if kind == "gif":
+        return None if b";" in data[-1024:] else "it has no end"
+    return None
 
 
 def _jpeg(data: bytes) -> str | None:

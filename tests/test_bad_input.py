@@ -292,12 +292,12 @@ def test_after_kill_nothing_has_the_final_name_and_a_rerun_works(room: Path, lon
     assert not list(room.glob(".*"))
 
 
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("times", [1, 50])
 def test_ctrl_c_leaves_nothing_behind(room: Path, long_film: Path, times: int):
     process = slow_swap(room, long_film)
     for _ in range(times):
         process.send_signal(signal.SIGINT)
-        time.sleep(0.05)
+        time.sleep(0.01)
     require_refusal(finish(process, 20), 130, "interrupted")
     assert sorted(path.name for path in room.iterdir()) == [
         "film.mp4",

@@ -54,6 +54,7 @@ class Detector:
         size: pictures are shrunk so that their longer side is at most this many pixels, never enlarged.
         threshold: lowest score that counts, 0..1; None takes the network's own.
         nms: of two boxes that overlap by more than this (intersection over union) the better one stays.
+        voting: whether a face is the mean of the cells that see it (see `vote`), or its best cell alone.
 
     Raises:
         ModelError: the network does not meet the contract.
@@ -67,6 +68,7 @@ class Detector:
         size: int = 640,
         threshold: float | None = None,
         nms: float = 0.4,
+        voting: bool = True,
     ) -> None:
         if size < _MULTIPLE:
             raise UsageError(f"detector size {size} is too small: give at least {_MULTIPLE} pixels")
@@ -79,6 +81,7 @@ class Detector:
         self.size = size
         self.threshold = self.contract.threshold if threshold is None else threshold
         self.nms = nms
+        self.voting = voting
 
     @classmethod
     def from_file(cls, path: str | Path, **settings: Any) -> "Detector":
@@ -134,7 +137,8 @@ class Detector:
             maps = {kind: outputs[self._outputs[f"{kind}_{stride}"]][0] for kind in _WIDTHS}
             found.append(decode(maps, stride, canvas.shape[1] // stride, self.threshold))
         rows = np.concatenate(found)
-        rows = vote(rows, suppress(rows[:, 1:5], rows[:, 0], self.nms))
+        kept = suppress(rows[:, 1:5], rows[:, 0], self.nms)
+        rows = vote(rows, kept) if self.voting else rows[kept]
         rows[:, 1:] -= border
         return rows
 

@@ -63,7 +63,7 @@ class Composer:
             canvas = np.ascontiguousarray(np.vstack(rows)[:size, :size])
         box = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
         xy = np.concatenate(points) if points else np.zeros((0, 5, 2), np.float32)
-        spoilt = spoil(rng, canvas, box)
+        spoilt = spoil(rng, canvas, box) if rng.random() < 0.55 else canvas
         return Sample(canvas, spoilt, box, xy)
 
     def _scene(self, rng: np.random.Generator) -> Scene:

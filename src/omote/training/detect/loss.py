@@ -100,8 +100,8 @@ def detection_loss(levels: list[Tensor], targets: dict[int, Targets]) -> dict[st
         obj   = sum BCE(o_hat, o) / N
         cls   = sum o * BCE(c_hat, c) / N                    (the teacher's cls means little off the faces)
         score = 2 sum |s_hat - s| * BCE(s_hat, s) / N        (quality focal loss, Li et al. 2020, beta = 1)
-        box   = 3 sum s * k * (1 - DIoU) / N                 (Zheng et al. 2020)
-        points= 20 sum s * k * mean |p_hat - p| / sqrt(w h) / N
+        box   = 4 sum s * k * (1 - DIoU) / N                 (Zheng et al. 2020)
+        points= 30 sum s * k * mean |p_hat - p| / sqrt(w h) / N
     where k makes up for the few cells that the coarse strides have.
 
     Args:
@@ -144,8 +144,8 @@ def detection_loss(levels: list[Tensor], targets: dict[int, Targets]) -> dict[st
     extent = (goal[:, 2:] - goal[:, :2]).prod(dim=1).sqrt().clamp_min(1.0)
     error = (points.flatten(1) - goal_points).abs().mean(dim=1) / extent
     overlap = distance_iou(torch.cat([centre - half, centre + half], 1), goal)
-    terms["box"] = 3 * (weight * (1 - overlap)).sum() / total
-    terms["points"] = 20 * (weight * error).sum() / total
+    terms["box"] = 4 * (weight * (1 - overlap)).sum() / total
+    terms["points"] = 30 * (weight * error).sum() / total
     return terms
 
 

@@ -55,7 +55,7 @@ def _first_frame_is_clear(path: Path, kind: str) -> bool:
         try:
             image = Image.OPEN[_PLUGINS[kind]][0](file, str(path))
             return bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
-        except (OSError, EOFError, ValueError, SyntaxError, IndexError) as error:
+        except Exception as error:  # as below
             raise InputError(f"{path}: its first frame cannot be decoded ({reason(error)})") from None
 
 
@@ -113,7 +113,7 @@ class AnimationSource:
                     )
                     given += 1
                 pts += delay
-        except (OSError, EOFError, ValueError, SyntaxError, IndexError) as error:
+        except Exception as error:  # Pillow raises all sorts of things on damaged files
             raise InputError(
                 f"{info.path}: damaged or cut off: no more frames after {position} ({reason(error)})"
             ) from None

@@ -30,7 +30,10 @@ def require_whole(path: Path) -> None:
         else:
             return
         file.seek(0)
-        fault = check(file, size)
+        try:
+            fault = check(file, size)
+        except (struct.error, IndexError):
+            fault = "its header breaks off"
     if fault:
         raise InputError(f"{path}: truncated: {fault}; {_FIX}")
 

@@ -67,11 +67,14 @@ def _require_swapped_faces_only(report: SwapReport, target: Path, out: Path, bef
         if before.rotation:  # the matrix lays an upright person down, so there may be no face
             rest[60:-60, 60:-60] = False
         else:
-            (face,) = FaceFinder().find(old, Selection("largest"))
-            x0, y0, x1, y1 = face.box.round().astype(int).clip(0)
-            assert psnr(old[y0:y1, x0:x1], new[y0:y1, x0:x1]) < 32
-            margin = (x1 - x0) // 2
-            rest[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
+            rivals = FaceFinder().find_rivals(old, Selection("largest"))
+            likenesses = []
+            for face in rivals:
+                x0, y0, x1, y1 = face.box.round().astype(int).clip(0)
+                likenesses.append(psnr(old[y0:y1, x0:x1], new[y0:y1, x0:x1]))
+                margin = (x1 - x0) // 2
+                rest[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
+            assert sorted(value < 32 for value in likenesses) == [False] * (len(rivals) - 1) + [True]
         assert psnr(old[rest], new[rest]) > 32
     assert before.rotation or report.swapped >= 0.95 * report.frames
 
@@ -108,6 +111,17 @@ def test_two_people_in_one_film_are_told_apart(source: Path, tmp_path: Path):
     assert report.swapped == report.frames == 15
     assert (difference[:, :half] > 40).mean() < 0.001
     assert (difference[:, half:] > 40).mean() > 0.002
+
+
+def test_two_people_of_one_size_do_not_take_turns(source: Path, tmp_path: Path):
+    target, out = EDGE / "two_faces_audio.mp4", tmp_path / "out.mp4"
+    # So small a detector finds the one larger in some frames, the other in others.
+    api.swap(source, target, out, end=1.0, preset="ultrafast", quality=90, detector_size=320)
+    numbers = range(30)
+    for old, new in zip(pictures(target, *numbers), pictures(out, *numbers), strict=True):
+        left, right = np.hsplit(np.abs(old.astype(int) - new).max(axis=2) > 40, 2)
+        assert left.mean() > 0.002
+        assert right.mean() < 0.0005
 
 
 def test_everyone_in_one_film_gets_the_face(source: Path, tmp_path: Path):

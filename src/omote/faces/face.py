@@ -58,6 +58,11 @@ class Face:
         return float(self.box[3] - self.box[1])
 
     @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        return self.width * self.height
+
+    @property
     def eye_distance(self) -> float:
         """Distance between the two eye points in pixels."""
         return float(np.linalg.norm(self.points[1] - self.points[0]))

@@ -11,6 +11,8 @@ from omote.faces.mesh import FaceMesh
 from omote.faces.select import Selection
 
 ALL = Selection("all")
+CLEARLY = 2.0
+"""How many times the area of another a face must have to be clearly larger."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,22 @@ class FaceFinder:
             pixels: (H, W, 3) RGB, uint8 or uint16.
             selection: all faces unless said.
         """
+        return self._chosen(pixels, self.detector.find(pixels), selection)
+
+    def find_rivals(self, pixels: npt.NDArray[Any], selection: Selection) -> list[Face]:
+        """Like `find`, but for `largest` the largest face first and then all that are not clearly smaller.
+
+        In a film one has to know them all to stay with one of them; see `omote.pipelines.follow`.
+        """
         detected = self.detector.find(pixels)
+        chosen = self._chosen(pixels, detected, selection)
+        if selection.rule != "largest" or not chosen:
+            return chosen
+        (first,) = chosen
+        rivals = [face for face in detected if first.area < CLEARLY * face.area and face.box is not first.box]
+        return [first, *self._verified(pixels, rivals)]
+
+    def _chosen(self, pixels: npt.NDArray[Any], detected: list[Face], selection: Selection) -> list[Face]:
         if selection.rule == "index":  # numbers count real faces only, so all must be looked at
             return selection.pick(self._verified(pixels, detected))
         while chosen := selection.pick(detected):

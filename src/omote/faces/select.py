@@ -60,7 +60,7 @@ class Selection:
             return ordered
         match self.rule:
             case "largest":
-                return [max(ordered, key=lambda face: face.width * face.height)]
+                return [max(ordered, key=lambda face: face.area)]
             case "left":
                 return ordered[:1]
             case "right":

@@ -24,6 +24,7 @@ from omote.faces.select import Selection
 from omote.media import Frame, Picture, VideoReader, VideoWriter, open_image, probe, save_image
 from omote.pipelines.clock import StageClock
 from omote.pipelines.flow import Sink, ordered_map, prefetch
+from omote.pipelines.follow import follow_largest
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.steady import steady
 
@@ -105,6 +106,11 @@ class Job:
         """Find the faces to swap in one picture, (H, W, 3) RGB uint8 or uint16."""
         with self.clock.stage("find"):
             return self.finder.find(pixels, self.selection)
+
+    def find_rivals(self, pixels: npt.NDArray[Any]) -> list[Face]:
+        """Find the faces that may be meant in one frame of a film; see `FaceFinder.find_rivals`."""
+        with self.clock.stage("find"):
+            return self.finder.find_rivals(pixels, self.selection)
 
     def swap(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> npt.NDArray[Any]:
         """Return the picture with each face swapped; the same array when there is none."""
@@ -208,7 +214,7 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
     ):
 
         def find(frame: Frame) -> tuple[Frame, list[Face]]:
-            return frame, job.find(frame.pixels)
+            return frame, job.find_rivals(frame.pixels)
 
         def swap(found: tuple[Frame, list[Face]]) -> tuple[Frame, int]:
             frame, faces = found
@@ -222,8 +228,10 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
         # Closed in this order, so that no thread still decodes when an error or Ctrl-C closes the reader.
         with (
             closing(prefetch(clock.each("decode", reader), depth=2)) as decoded,
-            closing(steady(ordered_map(find, decoded, executor, depth))) as found,
-            closing(ordered_map(swap, found, executor, depth)) as results,
+            closing(ordered_map(find, decoded, executor, depth)) as found,
+            closing(follow_largest(found) if job.selection.rule == "largest" else found) as meant,
+            closing(steady(meant)) as calm,
+            closing(ordered_map(swap, calm, executor, depth)) as results,
             Sink(encode, depth=2) as sink,
         ):
             for frame, count in results:

@@ -70,6 +70,45 @@ def reddest() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def brightest() -> bytes:
+    """An ONNX file for any size: every cell of stride 32 that holds a white pixel is a face of 256 x 256."""
+    onnx = pytest.importorskip("onnx")
+    helper, proto = onnx.helper, onnx.TensorProto
+    constants = [helper.make_tensor("full", proto.FLOAT, [1], [255.0])]
+    nodes, outputs = [], []
+    nodes.append(helper.make_node("ReduceMax", ["rgb"], ["plane"], axes=[1], keepdims=1))
+    nodes.append(helper.make_node("Div", ["plane", "full"], ["share"]))
+    for level in STRIDES:
+        window = {"kernel_shape": [level, level], "strides": [level, level]}
+        nodes.append(helper.make_node("MaxPool", ["share"], [f"pool_{level}"], **window))
+        for kind, width in KINDS.items():
+            value = [float(level == 32)] if width == 1 else [0, 0, np.log(8), np.log(8), *[0.0] * 6][:width]
+            constants.append(helper.make_tensor(f"w_{kind}_{level}", proto.FLOAT, [1, width, 1, 1], value))
+            constants.append(helper.make_tensor(f"s_{kind}_{level}", proto.INT64, [3], [1, width, -1]))
+            names = [f"{step}_{kind}_{level}" for step in ("product", "flat")]
+            nodes.append(helper.make_node("Mul", [f"pool_{level}", f"w_{kind}_{level}"], names[:1]))
+            nodes.append(helper.make_node("Reshape", [names[0], f"s_{kind}_{level}"], names[1:]))
+            nodes.append(helper.make_node("Transpose", names[1:], [f"{kind}_{level}"], perm=[0, 2, 1]))
+            outputs.append(helper.make_tensor_value_info(f"{kind}_{level}", proto.FLOAT, [1, "n", width]))
+    inputs = [helper.make_tensor_value_info("rgb", proto.FLOAT, [1, 3, "height", "width"])]
+    graph = helper.make_graph(nodes, "brightest", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def test_large_faces_are_looked_for_twice() -> None:
+    pixels = np.zeros((320, 640, 3), np.uint8)
+    pixels[160:192, 320:352] = 255
+    session = Session(brightest())
+    (once,) = Detector(session, plain=True).find(pixels)
+    assert once.box == pytest.approx([192, 32, 448, 288], abs=1e-3)
+    second, first = Detector(session).find(pixels)
+    assert first.box == pytest.approx(once.box)
+    # at half the size the white cell starts at (160, 80), with the border at (192, 112), in cell (6, 3)
+    centre = (np.array([6, 3]) * 32 - 32 + 0.5) * 2 - 0.5
+    assert second.box == pytest.approx([*(centre - 256), *(centre + 256)], abs=1e-3)
+
+
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("entrance", ["rgb", "input"])
 def test_planted_face_is_read_exactly(stride: int, entrance: str) -> None:

@@ -15,6 +15,8 @@ from omote.zoo import Session, native_weights
 
 STRIDES = (8, 16, 32)
 _MULTIPLE = 32
+_BORDER = 32  # px around the picture at the second look
+_LARGE = 192  # px of the shrunk picture: faces of at least this extent are looked for twice
 _WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 
 Array = npt.NDArray[np.float32]
@@ -54,7 +56,8 @@ class Detector:
         size: pictures are shrunk so that their longer side is at most this many pixels, never enlarged.
         threshold: lowest score that counts, 0..1; None takes the network's own.
         nms: of two boxes that overlap by more than this (intersection over union) the better one stays.
-        voting: whether a face is the mean of the cells that see it (see `vote`), or its best cell alone.
+        plain: decode as the authors of YuNet do: one look at the picture, and a face is its best cell. If
+            not, large faces are looked for twice, and a face is the mean of the cells that see it (`vote`).
 
     Raises:
         ModelError: the network does not meet the contract.
@@ -68,7 +71,7 @@ class Detector:
         size: int = 640,
         threshold: float | None = None,
         nms: float = 0.4,
-        voting: bool = True,
+        plain: bool = False,
     ) -> None:
         if size < _MULTIPLE:
             raise UsageError(f"detector size {size} is too small: give at least {_MULTIPLE} pixels")
@@ -81,7 +84,7 @@ class Detector:
         self.size = size
         self.threshold = self.contract.threshold if threshold is None else threshold
         self.nms = nms
-        self.voting = voting
+        self.plain = plain
 
     @classmethod
     def from_file(cls, path: str | Path, **settings: Any) -> "Detector":
@@ -97,8 +100,8 @@ class Detector:
     def find(self, pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> list[Face]:
         """Return the faces of a picture, largest first.
 
-        A face that fills the picture is easily missed, so a picture without any is tried once more at
-        half the size with a border around.
+        Large faces are looked for a second time at half the size, with a border around: networks of this
+        family lose faces that fill the picture.
 
         Args:
             pixels: (H, W, 3) RGB, uint8 or uint16 over its whole range.
@@ -111,21 +114,22 @@ class Detector:
         height, width = pixels.shape[:2]
         if not height or not width:
             return []
-        scale = min(1.0, self.size / max(height, width))
-        small = _shrink(pixels, scale)
-        faces = self._look(small, border=0)
-        if not len(faces):
-            scale *= 0.5
-            small = _shrink(small, 0.5)
-            faces = self._look(small, border=max(small.shape[:2]) // 2)
-        factors = np.array([width / small.shape[1], height / small.shape[0]], np.float32)
+        small = _shrink(pixels, min(1.0, self.size / max(height, width)))
+        rows = self._look(small)
+        if not self.plain and max(small.shape) >= _LARGE:
+            half = _shrink(small, 0.5)
+            large = _enlarge(self._look(half, _BORDER), half.shape, small.shape)
+            extent = np.max(large[:, 3:5] - large[:, 1:3], axis=1)
+            rows = np.concatenate([rows, large[extent >= _LARGE]])
+        kept = suppress(rows[:, 1:5], rows[:, 0], self.nms)
+        rows = rows[kept] if self.plain else vote(rows, kept)
         found = []
-        for row in faces:
-            xy = (row[1:].reshape(7, 2) + 0.5) * factors - 0.5
+        for row in _enlarge(rows, small.shape, pixels.shape):
+            xy = row[1:].reshape(7, 2)
             found.append(Face(box=xy[:2].ravel(), score=float(row[0]), points=xy[2:]))
         return sorted(found, key=lambda face: -face.width * face.height)
 
-    def _look(self, picture: npt.NDArray[np.uint8], border: int) -> Array:
+    def _look(self, picture: npt.NDArray[np.uint8], border: int = 0) -> Array:
         """Run the network on a picture with a border; rows of score, box, points in pixels of the picture."""
         height, width = (value + 2 * border for value in picture.shape[:2])
         padded = [-(-value // _MULTIPLE) * _MULTIPLE for value in (height, width)]
@@ -137,8 +141,6 @@ class Detector:
             maps = {kind: outputs[self._outputs[f"{kind}_{stride}"]][0] for kind in _WIDTHS}
             found.append(decode(maps, stride, canvas.shape[1] // stride, self.threshold))
         rows = np.concatenate(found)
-        kept = suppress(rows[:, 1:5], rows[:, 0], self.nms)
-        rows = vote(rows, kept) if self.voting else rows[kept]
         rows[:, 1:] -= border
         return rows
 
@@ -218,6 +220,14 @@ def _contract_of(session: Session, name: str) -> Contract:
             "and outputs cls_, obj_, bbox_, kps_ for strides 8, 16, 32, as omote-detect and YuNet have"
         )
     return found[0]
+
+
+def _enlarge(rows: Array, shape: tuple[int, ...], goal: tuple[int, ...]) -> Array:
+    """Carry rows from a picture of one shape to the same picture of another; pixel centres lie at .0."""
+    out = rows.copy()
+    out[:, 1::2] = (rows[:, 1::2] + 0.5) * np.float32(goal[1] / shape[1]) - 0.5
+    out[:, 2::2] = (rows[:, 2::2] + 0.5) * np.float32(goal[0] / shape[0]) - 0.5
+    return out
 
 
 def _shrink(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], scale: float) -> npt.NDArray[np.uint8]:

@@ -96,6 +96,19 @@ def test_debug_shows_where_an_error_comes_from(omote: Command):
             run(arguments)
 
 
+def test_even_a_defect_of_omote_gives_one_line(omote: Command, room: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a defect\nof two lines")
+
+    monkeypatch.setattr("omote.pipelines.swap_file", broken)
+    done = omote("swap", "source.jpg", "target.jpg", "-o", "out.png")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "omote: unexpected ZeroDivisionError: a defect of two lines (--debug shows where)\n"
+    monkeypatch.setenv("OMOTE_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(["swap", "source.jpg", "target.jpg", "-o", "out.png"])
+
+
 def test_doctor(omote: Command):
     done = omote("doctor")
     assert (done.code, done.err) == (0, "")

@@ -97,6 +97,13 @@ def test_the_closing_line(omote: Command, source: Path, film: Path, tmp_path: Pa
     )
 
 
+def test_what_cannot_be_kept_is_said(omote: Command, source: Path, rich_film: Path, tmp_path: Path):
+    done = omote("swap", source, rich_film, "-o", tmp_path / "out.webp", "--end", "0.1")
+    assert done.code == 0
+    assert all(line.startswith("note: rich.mkv: ") for line in done.err.splitlines())
+    assert "sound" in done.err
+
+
 @pytest.mark.parametrize(
     ("codec", "name"),
     [

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.container.input import InputContainer
+from av.packet import Packet
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -39,10 +41,7 @@ class FilmSource:
         origin = max(Fraction(self._container.start_time or 0, av.time_base), Fraction(0))
         self.begin = None if start is None and end is None else origin + Fraction(str(start or 0))
         self.until = None if end is None else origin + Fraction(str(end))
-        self._packets = 0
-        self._decoded = 0
-        self._last_packet: int | None = None
-        self._last_frame: int | None = None
+        self._ledger = _Ledger()
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
         container = probing.open_container(self.info.path)
@@ -128,32 +127,23 @@ class FilmSource:
 
     def _decode_all(self) -> Iterator[VideoFrame]:
         path = self.info.path
-        self._packets = self._decoded = 0
-        self._last_packet = self._last_frame = None
-        damaged = 0
+        ledger = self._ledger = _Ledger()
         try:
             for packet in self._container.demux(self._stream):
-                if packet.size and not packet.is_discard:
-                    self._packets += 1
-                    if packet.pts is not None:
-                        self._last_packet = max(packet.pts, self._last_packet or packet.pts)
-                elif not packet.size and packet.dts is not None:
+                if not packet.size and packet.dts is not None:
                     continue  # "show the last frame once more", as AVI and Ogg say it
-                if packet.is_corrupt:
-                    damaged += 1
+                ledger.enter_packet(packet)
                 for frame in self._decoder.decode(packet):
-                    self._decoded += 1
-                    if frame.pts is not None:
-                        self._last_frame = max(frame.pts, self._last_frame or frame.pts)
-                    if frame.is_corrupt:
-                        damaged += 1
+                    ledger.enter_frame(frame)
                     yield frame
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise InputError(
-                f"{path}: damaged or cut off: no more frames after {self._decoded} ({reason(error)})"
+                f"{path}: damaged or cut off: no more frames after {ledger.frames} ({reason(error)})"
             ) from None
-        if damaged:
-            self.warnings.append(f"{path.name}: {damaged} damaged frames were decoded as well as could be")
+        if ledger.damaged:
+            self.warnings.append(
+                f"{path.name}: {ledger.damaged} damaged frames were decoded as well as could be"
+            )
 
     def _pts(self, frame: VideoFrame, previous: int | None) -> int:
         """The frame's time stamp; made up from its neighbour where the container has none, always rising."""
@@ -169,20 +159,66 @@ class FilmSource:
 
     def _require_all(self) -> None:
         """Raise InputError if the container promised more frames than could be decoded."""
-        path, promised = self.info.path, self.info.frames
-        what = "truncated or damaged; fetch it again"
-        indexed = self.info.format.startswith(("mov", "mp4"))
-        if promised and indexed and self._packets < promised * 0.98 and self._decoded < promised * 0.98:
+        info, ledger = self.info, self._ledger
+        fault = "truncated or damaged; fetch it again"
+        if info.frames and "mp4" in info.format and ledger.frames < info.frames * 0.98:
             raise InputError(
-                f"{path}: its index promises {promised} frames but only {self._decoded} are there: {what}"
+                f"{info.path}: its index promises {info.frames} frames, {ledger.frames} are there: {fault}"
             )
-        if self._last_packet is not None and self._last_frame is not None:
-            missing = self._last_packet - self._last_frame
-            step = (
-                1
-                if self.info.frame_rate is None or not self._stream.time_base
-                else math.ceil(1 / (self.info.frame_rate * self._stream.time_base))
-            )
-            if missing > 2 * step:
-                seconds = float(missing * (self._stream.time_base or 0))
-                raise InputError(f"{path}: the last {seconds:.2f} s cannot be decoded: {what}")
+        if ledger.last_packet is not None and ledger.last_frame is not None and info.frame_rate:
+            lost = (ledger.last_packet - ledger.last_frame) * (self._stream.time_base or Fraction(0))
+            if lost > 3 / info.frame_rate:
+                raise InputError(f"{info.path}: its last {float(lost):.2f} s cannot be decoded: {fault}")
+        if info.codec in _FRAME_PER_PACKET and ledger.lost > 0:
+            if ledger.lost > ledger.packets * 0.02:
+                raise InputError(
+                    f"{info.path}: {ledger.lost} of {ledger.packets} frames cannot be decoded: {fault}"
+                )
+            self.warnings.append(f"{info.path.name}: {ledger.lost} damaged frames were left out")
+
+
+# Formats where each packet shows one frame; others have packets that show none.
+_FRAME_PER_PACKET = {"h264", "hevc", "av1", "vp9", "prores", "mjpeg", "dnxhd", "ffv1", "png"}
+
+
+class _Ledger:
+    """What went into a decoder and what came out."""
+
+    def __init__(self) -> None:
+        self.packets = self.frames = self.damaged = 0
+        self.last_packet: int | None = None
+        self.last_frame: int | None = None
+        self._first_frame: int | None = None
+        self._before: list[int] = []  # time stamps of packets until the first frame
+        self._early = 0
+
+    @property
+    def lost(self) -> int:
+        """Packets that gave no frame; those before the first frame hang on a key frame that was cut away."""
+        return self.packets - self._early - self.frames
+
+    def enter_packet(self, packet: Packet[Any]) -> None:
+        """Note a packet that goes into the decoder."""
+        self.damaged += packet.is_corrupt
+        if not packet.size or packet.is_discard:
+            return
+        self.packets += 1
+        if packet.pts is None:
+            return
+        self.last_packet = packet.pts if self.last_packet is None else max(packet.pts, self.last_packet)
+        if self._first_frame is None:
+            self._before.append(packet.pts)
+        elif packet.pts < self._first_frame:
+            self._early += 1
+
+    def enter_frame(self, frame: VideoFrame) -> None:
+        """Note a frame that came out."""
+        self.frames += 1
+        self.damaged += frame.is_corrupt
+        if frame.pts is None:
+            return
+        if self._first_frame is None:
+            self._first_frame = frame.pts
+            self._early = sum(pts < frame.pts for pts in self._before)
+            self._before.clear()
+        self.last_frame = frame.pts if self.last_frame is None else max(frame.pts, self.last_frame)

@@ -11,7 +11,7 @@ from omote.compose import full_scale, match_colour
 from omote.engines.mesh.raster import interpolate
 from omote.engines.swapper import Source
 from omote.errors import UsageError
-from omote.faces.align import align, template
+from omote.faces.align import move, similarity, template, warp
 from omote.faces.topology import TRIANGLES
 
 Array = npt.NDArray[np.float32]
@@ -106,10 +106,14 @@ def _texture(source: Source) -> MeshIdentity:
     wanted = 2 * source.face.eye_distance / template_eye_distance()
     # A multiple of what the pyramid halves it to, or its levels would be shifted against each other.
     size = int(np.clip(np.ceil(wanted / 64) * 64, _SMALLEST, _LARGEST))
-    crop = align(source.pixels, source.face, TEMPLATE, size, cv2.INTER_CUBIC)
-    assert crop.face.mesh is not None
-    pixels = crop.pixels.astype(np.float32) / full_scale(crop.pixels.dtype)
-    return MeshIdentity((pixels,), crop.face.mesh, facing(crop.face.mesh))
+    # Pixel edges on the pixel edges of the crop that the face would get as a target: what is carried back to
+    # where it came from then meets its own pixels.
+    matrix = 2 * similarity(source.face.points, template(TEMPLATE) * (size / 2))
+    matrix[:, 2] += 0.5
+    crop = warp(source.pixels, matrix, (size, size), interpolation=cv2.INTER_CUBIC)
+    mesh = move(source.face, matrix).mesh
+    assert mesh is not None
+    return MeshIdentity((crop.astype(np.float32) / full_scale(crop.dtype),), mesh, facing(mesh))
 
 
 def _pyramid(pixels: Array) -> tuple[Array, ...]:

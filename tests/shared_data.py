@@ -1,4 +1,4 @@
-"""Where the evaluation media and teacher networks lie, beside the checkout; tests that need them skip elsewhere."""
+"""Where evaluation media and teacher networks lie, beside the checkout; tests that need them skip elsewhere."""
 
 from pathlib import Path
 
@@ -6,4 +6,6 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs the ../shared folder beside the checkout")
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="needs the ../shared folder beside the checkout"
+)

@@ -4,8 +4,8 @@
 >>> omote.find_faces("photo.jpg")                     # [Face(box=..., points=..., mesh=..., pose=...)]
 >>> omote.swap("me.jpg", "film.mp4", "swapped.mp4")   # SwapReport(frames=..., swapped=...)
 
-What lies below (`omote.faces`, `omote.media`, `omote.engines`, `omote.compose`, `omote.pipelines`) is public, too.
-Nothing heavy is imported before it is needed.
+The rooms below (`omote.faces`, `omote.media`, `omote.engines`, `omote.compose`, `omote.pipelines`) are
+public, too. Nothing heavy is imported before it is needed.
 """
 
 from __future__ import annotations

@@ -137,6 +137,19 @@ def test_a_cover_picture_is_no_film_and_is_kept(suffix: str, tmp_path: Path) -> 
     assert probe(tmp_path / f"out.{suffix}").width == 64
 
 
+def test_an_interlaced_film_is_named(tmp_path: Path) -> None:
+    options = {"flags": "+ilme+ildct"}
+    source = make_film(
+        tmp_path / "in.mkv",
+        codec="mpeg2video",
+        options=options,
+        pts=list(range(5)),
+        time_base=Fraction(1, 25),
+    )
+    _, writer = copy(source, tmp_path / "out.mkv")
+    assert writer.warnings == ["in.mkv: is interlaced; the output is not marked so"]
+
+
 def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
     """A cut made without re-encoding: the file holds more frames than it shows."""
     plain, source = make_film(tmp_path / "plain.mp4", count=30, options={"g": "30"}), tmp_path / "in.mp4"
@@ -206,7 +219,8 @@ def test_ntsc_time_is_exact(tmp_path: Path) -> None:
     copy(source, tmp_path / "out.mp4")
     after = look(tmp_path / "out.mp4")
     assert after.times == [Fraction(1001 * i, 30000) for i in range(20)]
-    assert after.duration == look(source).duration
+    # MP4 keeps the length of what was coded last, which need not be what is shown last.
+    assert abs(after.duration - look(source).duration) <= Fraction(2, 30000)
 
 
 def test_an_uneven_film_does_not_go_into_avi(tmp_path: Path) -> None:

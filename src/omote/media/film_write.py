@@ -60,6 +60,10 @@ class FilmSink:
         self._time_base = info.time_base or 1 / self._rate
         if self._muxer == "avi":  # it counts frames, not seconds
             self._time_base = 1 / self._rate
+        if info.extra.get("interlaced"):
+            self.warnings.append(f"{info.path.name}: is interlaced; the output is not marked so")
+        if info.extra.get("dynamic hdr"):
+            self.warnings.append(f"{info.path.name}: its HDR data for each scene is lost")
         if isinstance(light := info.extra.get("hdr"), hdr.Hdr):
             self._add_hdr(options, entry, light)
         self._aspect_room = (

@@ -147,6 +147,11 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         duration = container.duration / av.time_base
     rate = stream.average_rate or stream.guessed_rate
     light = read_hdr(frame)
+    extra: dict[str, Any] = {} if light is None else {"hdr": light}
+    if frame.interlaced_frame:
+        extra["interlaced"] = True
+    if any(frame.side_data.get(name) is not None for name in ("DYNAMIC_HDR_PLUS", "DOVI_METADATA")):
+        extra["dynamic hdr"] = True
     tracks = list(other_tracks(container, stream))
     return MediaInfo(
         path=path,
@@ -173,7 +178,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         subtitles=tuple(t for t in tracks if t.kind == "subtitle"),
         others=tuple(t for t in tracks if t.kind not in ("audio", "subtitle")),
         metadata=dict(container.metadata),
-        extra={} if light is None else {"hdr": light},
+        extra=extra,
     )
 
 

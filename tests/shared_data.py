@@ -1,4 +1,4 @@
-"""Where evaluation media and teacher networks lie, beside the checkout; tests that need them skip elsewhere."""
+"""Where the evaluation media and teacher networks lie, beside the checkout; tests skip where they do not."""
 
 from pathlib import Path
 

@@ -70,13 +70,13 @@ def reddest() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def brightest() -> bytes:
+def brightest(entrance: str) -> bytes:
     """An ONNX file for any size: every cell of stride 32 that holds a white pixel is a face of 256 x 256."""
     onnx = pytest.importorskip("onnx")
     helper, proto = onnx.helper, onnx.TensorProto
     constants = [helper.make_tensor("full", proto.FLOAT, [1], [255.0])]
     nodes, outputs = [], []
-    nodes.append(helper.make_node("ReduceMax", ["rgb"], ["plane"], axes=[1], keepdims=1))
+    nodes.append(helper.make_node("ReduceMax", [entrance], ["plane"], axes=[1], keepdims=1))
     nodes.append(helper.make_node("Div", ["plane", "full"], ["share"]))
     for level in STRIDES:
         window = {"kernel_shape": [level, level], "strides": [level, level]}
@@ -84,13 +84,13 @@ def brightest() -> bytes:
         for kind, width in KINDS.items():
             value = [float(level == 32)] if width == 1 else [0, 0, np.log(8), np.log(8), *[0.0] * 6][:width]
             constants.append(helper.make_tensor(f"w_{kind}_{level}", proto.FLOAT, [1, width, 1, 1], value))
-            constants.append(helper.make_tensor(f"s_{kind}_{level}", proto.INT64, [3], [1, width, -1]))
+            constants.append(helper.make_tensor(f"s_{kind}_{level}", proto.INT64, [3], [0, width, -1]))
             names = [f"{step}_{kind}_{level}" for step in ("product", "flat")]
             nodes.append(helper.make_node("Mul", [f"pool_{level}", f"w_{kind}_{level}"], names[:1]))
             nodes.append(helper.make_node("Reshape", [names[0], f"s_{kind}_{level}"], names[1:]))
             nodes.append(helper.make_node("Transpose", names[1:], [f"{kind}_{level}"], perm=[0, 2, 1]))
-            outputs.append(helper.make_tensor_value_info(f"{kind}_{level}", proto.FLOAT, [1, "n", width]))
-    inputs = [helper.make_tensor_value_info("rgb", proto.FLOAT, [1, 3, "height", "width"])]
+            outputs.append(helper.make_tensor_value_info(f"{kind}_{level}", proto.FLOAT, ["batch", "n", width]))
+    inputs = [helper.make_tensor_value_info(entrance, proto.FLOAT, ["batch", 3, "height", "width"])]
     graph = helper.make_graph(nodes, "brightest", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(model.SerializeToString())
@@ -99,7 +99,7 @@ def brightest() -> bytes:
 def test_large_faces_are_looked_for_twice() -> None:
     pixels = np.zeros((320, 640, 3), np.uint8)
     pixels[160:192, 320:352] = 255
-    session = Session(brightest())
+    session = Session(brightest("input"))
     (once,) = Detector(session, plain=True).find(pixels)
     assert once.box == pytest.approx([192, 32, 448, 288], abs=1e-3)
     second, first = Detector(session).find(pixels)
@@ -109,13 +109,22 @@ def test_large_faces_are_looked_for_twice() -> None:
     assert second.box == pytest.approx([*(centre - 256), *(centre + 256)], abs=1e-3)
 
 
+def test_what_is_not_found_again_is_no_face() -> None:
+    """The planted network sees 256 px in every picture, the confirming one, too, where the face has 64."""
+    pixels = np.zeros((320, 640, 3), np.uint8)
+    pixels[160:192, 320:352] = 255
+    session = Session(brightest("rgb"))
+    assert len(Detector(session, plain=True).find(pixels)) == 1
+    assert Detector(session).find(pixels) == []
+
+
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("entrance", ["rgb", "input"])
 def test_planted_face_is_read_exactly(stride: int, entrance: str) -> None:
     kps = [0.1, 0.2, 0.9, 0.25, 0.5, 0.6, 0.2, 0.8, 0.75, 0.85]
     bbox = [0.25, -0.5, np.log(3.0), np.log(4.0)]
     model = planted(stride, 2, 1, entrance, cls=[0.9], obj=[0.4], bbox=bbox, kps=kps)
-    (face,) = Detector(Session(model)).find(GREY)
+    (face,) = Detector(Session(model), threshold=0.5, plain=True).find(GREY)
     centre, half = np.array([2.25, 0.5]) * stride, np.array([1.5, 2.0]) * stride
     assert face.box == pytest.approx([*(centre - half), *(centre + half)], abs=1e-3)
     assert face.points == pytest.approx((np.array(kps).reshape(5, 2) + np.array([2, 1])) * stride, abs=1e-3)
@@ -124,7 +133,7 @@ def test_planted_face_is_read_exactly(stride: int, entrance: str) -> None:
 
 def test_shrunk_picture_gives_pixels_of_the_picture() -> None:
     model = planted(8, 3, 2, cls=[1], obj=[1], bbox=[0, 0, np.log(2), np.log(2)], kps=[0] * 10)
-    (face,) = Detector(Session(model), size=96).find(cv2.resize(GREY, (288, 192)))
+    (face,) = Detector(Session(model), size=96, plain=True).find(cv2.resize(GREY, (288, 192)))
     # the centre of pixel 24 of the small picture is the centre of pixel 73 of one three times as large
     assert face.points[0] == pytest.approx([24 * 3 + 1, 16 * 3 + 1], abs=1e-3)
     assert face.width == pytest.approx(48, abs=1e-3)
@@ -132,8 +141,8 @@ def test_shrunk_picture_gives_pixels_of_the_picture() -> None:
 
 def test_threshold_decides() -> None:
     model = planted(16, 1, 1, cls=[0.6], obj=[0.6], bbox=[0, 0, 0, 0], kps=[0] * 10)
-    assert len(Detector(Session(model), threshold=0.59).find(GREY)) == 1
-    assert Detector(Session(model), threshold=0.61).find(GREY) == []
+    assert len(Detector(Session(model), threshold=0.59, plain=True).find(GREY)) == 1
+    assert Detector(Session(model), threshold=0.61, plain=True).find(GREY) == []
 
 
 @pytest.mark.parametrize(("channel", "expected"), [(0, 1), (2, 0)])
@@ -141,7 +150,7 @@ def test_threshold_decides() -> None:
 def test_colour_order_and_depth(channel: int, expected: int, dtype: type) -> None:
     pixels = np.zeros((64, 96, 3), dtype)
     pixels[..., channel] = np.iinfo(dtype).max
-    assert len(Detector(Session(reddest()), threshold=0.99).find(pixels)) == expected
+    assert len(Detector(Session(reddest()), threshold=0.99, plain=True).find(pixels)) == expected
 
 
 def test_suppress_keeps_the_better_of_two_and_the_distant() -> None:

@@ -15,6 +15,8 @@ from omote.zoo import Session, native_weights
 
 STRIDES = (8, 16, 32)
 _MULTIPLE = 32
+_CONFIRM = 128  # px of the square picture in which a face of half that size is confirmed
+_BATCH = 32  # faces confirmed at once
 _BORDER = 32  # px around the picture at the second look
 _LARGE = 192  # px of the shrunk picture: faces of at least this extent are looked for twice
 _WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -32,19 +34,22 @@ class Contract:
     Source: Wu et al., YuNet: A Tiny Millisecond-level Face Detector, 2023.
 
     Attributes:
-        input: name of the only input, (1, 3, H, W) float32 in 0..255, H and W multiples of 32.
+        input: name of the only input, (B, 3, H, W) float32 in 0..255, H and W multiples of 32.
         bgr: whether the network wants blue first.
         threshold: the score from which on a detection is a face, unless the caller says otherwise.
+        confirm: whether every face is looked at again, mirrored and at one size, before it counts: a texture
+            seldom passes twice.
     """
 
     input: str
     bgr: bool
     threshold: float
+    confirm: bool
 
 
 CONTRACTS = (
-    Contract(input="rgb", bgr=False, threshold=0.5),  # omote-detect
-    Contract(input="input", bgr=True, threshold=0.5),  # YuNet-n and YuNet-s
+    Contract(input="rgb", bgr=False, threshold=0.6, confirm=True),  # omote-detect
+    Contract(input="input", bgr=True, threshold=0.5, confirm=False),  # YuNet-n and YuNet-s
 )
 
 
@@ -57,7 +62,8 @@ class Detector:
         threshold: lowest score that counts, 0..1; None takes the network's own.
         nms: of two boxes that overlap by more than this (intersection over union) the better one stays.
         plain: decode as the authors of YuNet do: one look at the picture, and a face is its best cell. If
-            not, large faces are looked for twice, and a face is the mean of the cells that see it (`vote`).
+            not, large faces are looked for twice, a face is the mean of the cells that see it (`vote`), and
+            the network may be asked to confirm it (`Contract.confirm`).
 
     Raises:
         ModelError: the network does not meet the contract.
@@ -115,34 +121,64 @@ class Detector:
         if not height or not width:
             return []
         small = _shrink(pixels, min(1.0, self.size / max(height, width)))
-        rows = self._look(small)
+        confirm = self.contract.confirm and not self.plain
+        # a confirmed score is the geometric mean of two scores, so less than this cannot reach the threshold
+        least = self.threshold**2 if confirm else self.threshold
+        rows = self._look(small, least)
         if not self.plain and max(small.shape) >= _LARGE:
             half = _shrink(small, 0.5)
-            large = _enlarge(self._look(half, _BORDER), half.shape, small.shape)
+            large = _enlarge(self._look(half, least, _BORDER), half.shape, small.shape)
             extent = np.max(large[:, 3:5] - large[:, 1:3], axis=1)
             rows = np.concatenate([rows, large[extent >= _LARGE]])
         kept = suppress(rows[:, 1:5], rows[:, 0], self.nms)
         rows = rows[kept] if self.plain else vote(rows, kept)
+        if confirm:
+            rows = self._confirm(small, rows)
         found = []
         for row in _enlarge(rows, small.shape, pixels.shape):
             xy = row[1:].reshape(7, 2)
             found.append(Face(box=xy[:2].ravel(), score=float(row[0]), points=xy[2:]))
         return sorted(found, key=lambda face: -face.width * face.height)
 
-    def _look(self, picture: npt.NDArray[np.uint8], border: int = 0) -> Array:
+    def _look(self, picture: npt.NDArray[np.uint8], least: float, border: int = 0) -> Array:
         """Run the network on a picture with a border; rows of score, box, points in pixels of the picture."""
         height, width = (value + 2 * border for value in picture.shape[:2])
         padded = [-(-value // _MULTIPLE) * _MULTIPLE for value in (height, width)]
         canvas = np.zeros((*padded, 3), np.uint8)
         canvas[border : height - border, border : width - border] = picture
-        outputs = self._session.run(cv2.dnn.blobFromImage(canvas, swapRB=self.contract.bgr))
-        found = []
-        for stride in STRIDES:
-            maps = {kind: outputs[self._outputs[f"{kind}_{stride}"]][0] for kind in _WIDTHS}
-            found.append(decode(maps, stride, canvas.shape[1] // stride, self.threshold))
-        rows = np.concatenate(found)
+        (rows,) = self._run([canvas], least)
         rows[:, 1:] -= border
         return rows
+
+    def _confirm(self, picture: npt.NDArray[np.uint8], rows: Array) -> Array:
+        """Look at every face again, mirrored; its score becomes the geometric mean of both looks."""
+        scores = np.zeros(len(rows), np.float32)
+        for start in range(0, len(rows), _BATCH):
+            windows, boxes = [], []
+            for row in rows[start : start + _BATCH]:
+                middle, side = (row[1:3] + row[3:5]) / 2, 2 * float(np.max(row[3:5] - row[1:3]))
+                corner = np.floor(middle - side / 2).astype(int)
+                windows.append(_window(picture, corner, max(2, round(side)))[:, ::-1])
+                box = (row[1:5] - np.tile(corner, 2)) * (_CONFIRM / side)
+                boxes.append(np.array([_CONFIRM - box[2], box[1], _CONFIRM - box[0], box[3]], np.float32))
+            for index, (again, box) in enumerate(zip(self._run(windows, 0.1), boxes, strict=True)):
+                near = again[_overlap(box, again[:, 1:5]) >= 0.4, 0]
+                scores[start + index] = near.max(initial=0.0)
+        out = rows.copy()
+        out[:, 0] = np.sqrt(rows[:, 0] * scores)
+        return out[out[:, 0] >= self.threshold]
+
+    def _run(self, pictures: list[npt.NDArray[np.uint8]], least: float) -> list[Array]:
+        """Run the network on pictures of one size; rows of score, box and points for each."""
+        outputs = self._session.run(cv2.dnn.blobFromImages(pictures, swapRB=self.contract.bgr))
+        found = []
+        for index, picture in enumerate(pictures):
+            rows = []
+            for stride in STRIDES:
+                maps = {kind: outputs[self._outputs[f"{kind}_{stride}"]][index] for kind in _WIDTHS}
+                rows.append(decode(maps, stride, picture.shape[1] // stride, least))
+            found.append(np.concatenate(rows))
+        return found
 
 
 def decode(maps: Mapping[str, Array], stride: int, columns: int, threshold: float) -> Array:
@@ -175,14 +211,11 @@ def suppress(boxes: Array, scores: Array, overlap: float) -> npt.NDArray[np.intp
         Indices of the boxes that stay, best first.
     """
     order = np.argsort(-scores, kind="stable")
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     kept = []
     while len(order):
         best, rest = order[0], order[1:]
         kept.append(best)
-        span = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
-        shared = np.prod(np.maximum(span, 0), axis=1)
-        order = rest[shared <= overlap * (area[best] + area[rest] - shared)]
+        order = rest[_overlap(boxes[best], boxes[rest]) <= overlap]
     return np.array(kept, np.intp)
 
 
@@ -220,6 +253,30 @@ def _contract_of(session: Session, name: str) -> Contract:
             "and outputs cls_, obj_, bbox_, kps_ for strides 8, 16, 32, as omote-detect and YuNet have"
         )
     return found[0]
+
+
+def _overlap(box: Array, others: Array) -> Array:
+    """Intersection over union of a box (4,) with others (n, 4)."""
+    span = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = np.prod(np.maximum(span, 0), axis=1)
+    area = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1)
+    return np.asarray(shared / np.maximum(area - shared, 1e-9), np.float32)
+
+
+def _window(picture: npt.NDArray[np.uint8], corner: npt.NDArray[np.int_], side: int) -> npt.NDArray[np.uint8]:
+    """A square piece of a picture, black outside of it, brought to `_CONFIRM` px."""
+    canvas = np.zeros((side, side, 3), np.uint8)
+    low = np.clip(corner, 0, picture.shape[1::-1])
+    high = np.clip(corner + side, 0, picture.shape[1::-1])
+    (x0, y0), (x1, y1) = low - corner, high - corner
+    canvas[y0:y1, x0:x1] = picture[low[1] : high[1], low[0] : high[0]]
+    shrinks = side > _CONFIRM
+    return np.asarray(
+        cv2.resize(
+            canvas, (_CONFIRM, _CONFIRM), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        ),
+        np.uint8,
+    )
 
 
 def _enlarge(rows: Array, shape: tuple[int, ...], goal: tuple[int, ...]) -> Array:

@@ -1,4 +1,4 @@
-"""Where the evaluation media and teacher networks lie, beside the checkout; tests skip where they do not."""
+"""Where the evaluation media and teacher networks lie; tests that need them skip where they are missing."""
 
 from pathlib import Path
 

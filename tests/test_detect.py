@@ -89,7 +89,8 @@ def brightest(entrance: str) -> bytes:
             nodes.append(helper.make_node("Mul", [f"pool_{level}", f"w_{kind}_{level}"], names[:1]))
             nodes.append(helper.make_node("Reshape", [names[0], f"s_{kind}_{level}"], names[1:]))
             nodes.append(helper.make_node("Transpose", names[1:], [f"{kind}_{level}"], perm=[0, 2, 1]))
-            outputs.append(helper.make_tensor_value_info(f"{kind}_{level}", proto.FLOAT, ["batch", "n", width]))
+            shape = ["batch", "n", width]
+            outputs.append(helper.make_tensor_value_info(f"{kind}_{level}", proto.FLOAT, shape))
     inputs = [helper.make_tensor_value_info(entrance, proto.FLOAT, ["batch", 3, "height", "width"])]
     graph = helper.make_graph(nodes, "brightest", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -242,7 +242,7 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
                 report(Progress(frames, reader.info.frames))
         if frames and not swapped:
             _refuse_no_face(target, settings)
-        notes = tuple(writer.warnings)
+        notes = (*reader.warnings, *writer.warnings)
     return _Counts(frames, swapped, empty, notes)
 
 

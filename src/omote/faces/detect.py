@@ -48,7 +48,7 @@ class Contract:
 
 
 CONTRACTS = (
-    Contract(input="rgb", bgr=False, threshold=0.6, confirm=True),  # omote-detect
+    Contract(input="rgb", bgr=False, threshold=0.58, confirm=True),  # omote-detect
     Contract(input="input", bgr=True, threshold=0.5, confirm=False),  # YuNet-n and YuNet-s
 )
 

@@ -189,16 +189,17 @@ def train(trainer: Trainer, sets: list[Labelled], out: Path, *, resume: bool, ev
     held = [np.flatnonzero(s.faces.val & (s.logits > 0)) for s in sets]
     batches = [plain_crops(s, chosen, trainer.net.size) for s, chosen in zip(sets, held, strict=True)]
     turned = np.abs(sets[0].faces.pose[held[0], 0]) > 30
-    start, first, sums = time.monotonic(), trainer.step, np.zeros(2)
+    start, first, sums, summed = time.monotonic(), trainer.step, np.zeros(2), 0
     while trainer.step < trainer.settings.steps:
         sums += trainer.advance()
+        summed += 1
         if trainer.step % every and trainer.step < trainer.settings.steps:
             continue
         errors = [evaluate(trainer.average.module, batch) for batch in batches]
         line = {
             "samples": trainer.step * trainer.settings.batch,
-            "loss": round(sums[0] / every, 5),
-            "points": round(sums[1] / every, 5),
+            "loss": round(sums[0] / summed, 5),
+            "points": round(sums[1] / summed, 5),
             "val_aligned": round(float(errors[0].mean()), 3),
             "val_scenes": round(float(errors[1].mean()), 3),
             "val_turned": round(float(errors[0][turned].mean()), 3),
@@ -206,7 +207,7 @@ def train(trainer: Trainer, sets: list[Labelled], out: Path, *, resume: bool, ev
                 (time.monotonic() - start) * 1000 / ((trainer.step - first) * trainer.settings.batch), 3
             ),
         }
-        sums[:] = 0
+        sums[:], summed = 0, 0
         part = file.with_suffix(".part")
         torch.save(trainer.state(), part)
         part.replace(file)

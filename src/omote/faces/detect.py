@@ -158,7 +158,7 @@ class Detector:
             for row in rows[start : start + _BATCH]:
                 middle, side = (row[1:3] + row[3:5]) / 2, 2 * float(np.max(row[3:5] - row[1:3]))
                 corner = np.floor(middle - side / 2).astype(int)
-                windows.append(_window(picture, corner, max(2, round(side)))[:, ::-1])
+                windows.append(_window(picture, corner, 2 * round(side / 2 + 0.5)))
                 box = (row[1:5] - np.tile(corner, 2)) * (_CONFIRM / side)
                 boxes.append(np.array([_CONFIRM - box[2], box[1], _CONFIRM - box[0], box[3]], np.float32))
             for index, (again, box) in enumerate(zip(self._run(windows, 0.1), boxes, strict=True)):
@@ -170,7 +170,12 @@ class Detector:
 
     def _run(self, pictures: list[npt.NDArray[np.uint8]], least: float) -> list[Array]:
         """Run the network on pictures of one size; rows of score, box and points for each."""
-        outputs = self._session.run(cv2.dnn.blobFromImages(pictures, swapRB=self.contract.bgr))
+        blob = np.empty((len(pictures), 3, *pictures[0].shape[:2]), np.float32)
+        for planes, picture in zip(blob, pictures, strict=True):
+            split = cv2.split(picture)  # many times faster than cv2.dnn.blobFromImages
+            for plane, values in zip(planes, split[::-1] if self.contract.bgr else split, strict=True):
+                plane[:] = values
+        outputs = self._session.run(blob)
         found = []
         for index, picture in enumerate(pictures):
             rows = []
@@ -264,19 +269,16 @@ def _overlap(box: Array, others: Array) -> Array:
 
 
 def _window(picture: npt.NDArray[np.uint8], corner: npt.NDArray[np.int_], side: int) -> npt.NDArray[np.uint8]:
-    """A square piece of a picture, black outside of it, brought to `_CONFIRM` px."""
+    """A square piece of a picture of an even side, black outside, brought to `_CONFIRM` px and mirrored."""
     canvas = np.zeros((side, side, 3), np.uint8)
     low = np.clip(corner, 0, picture.shape[1::-1])
     high = np.clip(corner + side, 0, picture.shape[1::-1])
     (x0, y0), (x1, y1) = low - corner, high - corner
     canvas[y0:y1, x0:x1] = picture[low[1] : high[1], low[0] : high[0]]
-    shrinks = side > _CONFIRM
-    return np.asarray(
-        cv2.resize(
-            canvas, (_CONFIRM, _CONFIRM), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        ),
-        np.uint8,
-    )
+    if side > 3 * _CONFIRM:  # halving is many times faster than the uneven shrinking of so many pixels
+        canvas = cv2.resize(canvas, (side // 2, side // 2), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    way = cv2.INTER_AREA if side > _CONFIRM else cv2.INTER_LINEAR
+    return cv2.flip(cv2.resize(canvas, (_CONFIRM, _CONFIRM), interpolation=way), 1).astype(np.uint8)
 
 
 def _enlarge(rows: Array, shape: tuple[int, ...], goal: tuple[int, ...]) -> Array:

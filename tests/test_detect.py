@@ -71,7 +71,8 @@ def reddest() -> bytes:
 
 
 def brightest(entrance: str) -> bytes:
-    """An ONNX file for any size: every cell of stride 32 that holds a white pixel is a face of 256 x 256."""
+    """An ONNX file for any size: every cell of stride 32 that holds a white pixel is a face
+    of 256 x 256, 7 cells to the right of it."""
     onnx = pytest.importorskip("onnx")
     helper, proto = onnx.helper, onnx.TensorProto
     constants = [helper.make_tensor("full", proto.FLOAT, [1], [255.0])]
@@ -82,7 +83,7 @@ def brightest(entrance: str) -> bytes:
         window = {"kernel_shape": [level, level], "strides": [level, level]}
         nodes.append(helper.make_node("MaxPool", ["share"], [f"pool_{level}"], **window))
         for kind, width in KINDS.items():
-            value = [float(level == 32)] if width == 1 else [0, 0, np.log(8), np.log(8), *[0.0] * 6][:width]
+            value = [float(level == 32)] if width == 1 else [7, 0, np.log(8), np.log(8), *[0.0] * 6][:width]
             constants.append(helper.make_tensor(f"w_{kind}_{level}", proto.FLOAT, [1, width, 1, 1], value))
             constants.append(helper.make_tensor(f"s_{kind}_{level}", proto.INT64, [3], [0, width, -1]))
             names = [f"{step}_{kind}_{level}" for step in ("product", "flat")]
@@ -102,11 +103,11 @@ def test_large_faces_are_looked_for_twice() -> None:
     pixels[160:192, 320:352] = 255
     session = Session(brightest("input"))
     (once,) = Detector(session, plain=True).find(pixels)
-    assert once.box == pytest.approx([192, 32, 448, 288], abs=1e-3)
+    assert once.box == pytest.approx([416, 32, 672, 288], abs=1e-3)
     second, first = Detector(session).find(pixels)
     assert first.box == pytest.approx(once.box)
     # at half the size the white cell starts at (160, 80), with the border at (192, 112), in cell (6, 3)
-    centre = (np.array([6, 3]) * 32 - 32 + 0.5) * 2 - 0.5
+    centre = (np.array([6 + 7, 3]) * 32 - 32 + 0.5) * 2 - 0.5
     assert second.box == pytest.approx([*(centre - 256), *(centre + 256)], abs=1e-3)
 
 
@@ -161,6 +162,13 @@ def test_suppress_keeps_the_better_of_two_and_the_distant() -> None:
     assert suppress(boxes, scores, 0.5).tolist() == [1, 3, 2]
     assert suppress(boxes, scores, 0.4).tolist() == [1, 2]
     assert suppress(boxes[:0], scores[:0], 0.4).tolist() == []
+
+
+def test_suppress_drops_what_lies_inside() -> None:
+    boxes = np.array([[0, 0, 40, 40], [5, 5, 15, 15], [35, 5, 45, 15]], np.float32)
+    scores = np.array([0.9, 0.8, 0.7], np.float32)
+    assert suppress(boxes, scores, 0.4).tolist() == [0, 1, 2]
+    assert suppress(boxes, scores, 0.4, 0.8).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (33, 7), (5, 900), (641, 639)])

@@ -17,6 +17,7 @@ STRIDES = (8, 16, 32)
 _MULTIPLE = 32
 _CONFIRM = 128  # px of the square picture in which a face of half that size is confirmed
 _BATCH = 32  # faces confirmed at once
+_INSIDE = 0.8  # a box of which more lies in that of a better face is a part of that face
 _BORDER = 32  # px around the picture at the second look
 _LARGE = 192  # px of the shrunk picture: faces of at least this extent are looked for twice
 _WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -130,7 +131,7 @@ class Detector:
             large = _enlarge(self._look(half, least, _BORDER), half.shape, small.shape)
             extent = np.max(large[:, 3:5] - large[:, 1:3], axis=1)
             rows = np.concatenate([rows, large[extent >= _LARGE]])
-        kept = suppress(rows[:, 1:5], rows[:, 0], self.nms)
+        kept = suppress(rows[:, 1:5], rows[:, 0], self.nms, 1.0 if self.plain else _INSIDE)
         rows = rows[kept] if self.plain else vote(rows, kept)
         if confirm:
             rows = self._confirm(small, rows)
@@ -162,7 +163,7 @@ class Detector:
                 box = (row[1:5] - np.tile(corner, 2)) * (_CONFIRM / side)
                 boxes.append(np.array([_CONFIRM - box[2], box[1], _CONFIRM - box[0], box[3]], np.float32))
             for index, (again, box) in enumerate(zip(self._run(windows, 0.1), boxes, strict=True)):
-                near = again[_overlap(box, again[:, 1:5]) >= 0.4, 0]
+                near = again[_overlap(box, again[:, 1:5])[0] >= 0.4, 0]
                 scores[start + index] = near.max(initial=0.0)
         out = rows.copy()
         out[:, 0] = np.sqrt(rows[:, 0] * scores)
@@ -204,13 +205,14 @@ def decode(maps: Mapping[str, Array], stride: int, columns: int, threshold: floa
     return np.concatenate([score[kept, None], centre - half, centre + half, points.reshape(-1, 10)], axis=1)
 
 
-def suppress(boxes: Array, scores: Array, overlap: float) -> npt.NDArray[np.intp]:
+def suppress(boxes: Array, scores: Array, overlap: float, inside: float = 1.0) -> npt.NDArray[np.intp]:
     """Greedy non-maximum suppression.
 
     Args:
         boxes: (n, 4) x0 y0 x1 y1.
         scores: (n,).
-        overlap: a box falls if its intersection over union with a better one is larger than this.
+        overlap: a box falls if its intersection over union with a better one is larger than this,
+        inside: or if their intersection over the smaller of the two is.
 
     Returns:
         Indices of the boxes that stay, best first.
@@ -220,7 +222,8 @@ def suppress(boxes: Array, scores: Array, overlap: float) -> npt.NDArray[np.intp
     while len(order):
         best, rest = order[0], order[1:]
         kept.append(best)
-        order = rest[_overlap(boxes[best], boxes[rest]) <= overlap]
+        union, smaller = _overlap(boxes[best], boxes[rest])
+        order = rest[(union <= overlap) & (smaller <= inside)]
     return np.array(kept, np.intp)
 
 
@@ -260,12 +263,13 @@ def _contract_of(session: Session, name: str) -> Contract:
     return found[0]
 
 
-def _overlap(box: Array, others: Array) -> Array:
-    """Intersection over union of a box (4,) with others (n, 4)."""
+def _overlap(box: Array, others: Array) -> tuple[Array, Array]:
+    """Intersection of a box (4,) with others (n, 4): over the union, and over the smaller box."""
     span = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = np.prod(np.maximum(span, 0), axis=1)
-    area = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1)
-    return np.asarray(shared / np.maximum(area - shared, 1e-9), np.float32)
+    mine, theirs = np.prod(box[2:] - box[:2]), np.prod(others[:, 2:] - others[:, :2], axis=1)
+    union, smaller = np.maximum(mine + theirs - shared, 1e-9), np.maximum(np.minimum(mine, theirs), 1e-9)
+    return np.asarray(shared / union, np.float32), np.asarray(shared / smaller, np.float32)
 
 
 def _window(picture: npt.NDArray[np.uint8], corner: npt.NDArray[np.int_], side: int) -> npt.NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from omote.compose import polygon_mask
 from omote.engines.mesh.raster import interpolate
+from omote.faces.align import Matrix, invert, transform
 from omote.faces.face import Face
 from omote.faces.topology import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE, TRIANGLES
 
@@ -34,7 +35,7 @@ def expression_at(seconds: float) -> Expression:
     return Expression(
         yaw=11 * float(np.sin(2 * np.pi * seconds / 4.1)),
         pitch=4 * float(np.sin(2 * np.pi * seconds / 2.9)),
-        jaw=float(0.42 * phrase * syllable),
+        jaw=float(0.3 * phrase * syllable),
         lids=float(blink),
     )
 
@@ -55,9 +56,7 @@ class MovingPortrait:
         self._unit = face.eye_distance
         self._grid = (max(pixels.shape[:2]) + 1) // 2
 
-    def render(
-        self, expression: Expression, camera: npt.NDArray[np.float64], size: tuple[int, int]
-    ) -> Pixels:
+    def render(self, expression: Expression, camera: Matrix, size: tuple[int, int]) -> Pixels:
         """Show the portrait through a camera.
 
         Args:
@@ -68,39 +67,37 @@ class MovingPortrait:
         Returns:
             (height, width, 3) uint8 RGB.
         """
-        shift, mouth = self._shift(expression)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        # The grid has half the portrait's resolution, pixel centres aligned.
-        to_grid = camera / 2
-        to_grid[:, 2] -= 0.25
-        layers = np.dstack([shift, mouth])
-        seen = cv2.warpAffine(layers, to_grid, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+        turned = self._turned(expression)
+        moved = self._mimic(turned, expression)
+        shift = self._seen(self._spread(moved), camera, size)
+        hollow = np.zeros((size[1], size[0], 1), np.float32)
+        if expression.jaw > 0:
+            # Inside the lips the teeth stay with the head; what the portrait does not show there is dark.
+            inside = self._mouth(moved, camera, size, grow=0.0)
+            shift += inside * (self._seen(self._spread(turned), camera, size) - shift)
+            hollow = inside * (1 - self._mouth(turned, camera, size, grow=-0.02))
         x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
         at = (camera[:, :2] @ np.stack([x.ravel(), y.ravel()]) + camera[:, 2:]).astype(np.float32)
-        map_x = at[0].reshape(x.shape) + seen[..., 0]
-        map_y = at[1].reshape(x.shape) + seen[..., 1]
-        picture = cv2.remap(self.pixels, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-        hollow = seen[..., 2:]
+        at_x, at_y = at.reshape(2, size[1], size[0])
+        picture = cv2.remap(
+            self.pixels, at_x + shift[..., 0], at_y + shift[..., 1], cv2.INTER_CUBIC, None, cv2.BORDER_REFLECT
+        )
         dark = np.array([46, 16, 16], np.float32)
         return np.round(picture * (1 - hollow) + dark * hollow).astype(np.uint8)
 
-    def _shift(self, expression: Expression) -> tuple[Array, Array]:
-        """(G, G, 2) where each portrait pixel comes from, relative to itself; (G, G) the open mouth."""
-        turned = self._turned(expression)
-        moved = self._mimic(turned, expression)
-        shift = self._spread(moved, self._mesh[:, :2] - moved[:, :2])
-        if expression.jaw <= 0:
-            return shift, np.zeros(shift.shape[:2], np.float32)
-        # Inside the lips the upper teeth stay with the head; what the portrait does not show there is dark.
-        rigid = self._spread(turned, self._mesh[:, :2] - turned[:, :2])
-        grid = (np.concatenate([moved[INNER_LIPS, :2], self._mesh[INNER_LIPS, :2]]) + 0.5) / 2 - 0.5
-        count = len(INNER_LIPS)
-        inside = polygon_mask(grid[:count], self._grid, feather=1.5)
-        shown = polygon_mask(grid[count:], self._grid, grow=-0.7, feather=1.0)
-        x, y = np.meshgrid(np.arange(self._grid, dtype=np.float32), np.arange(self._grid, dtype=np.float32))
-        moved_shown = cv2.remap(shown, x + rigid[..., 0] / 2, y + rigid[..., 1] / 2, cv2.INTER_LINEAR)
-        shift = shift * (1 - inside[..., None]) + rigid * inside[..., None]
-        return shift, np.asarray(inside * (1 - moved_shown), np.float32)
+    def _seen(self, field: Array, camera: Matrix, size: tuple[int, int]) -> Array:
+        """A field on the grid as the camera sees it, (height, width, 2)."""
+        to_grid = camera / 2  # the grid has half the portrait's resolution, pixel centres aligned
+        to_grid[:, 2] -= 0.25
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(field, to_grid, size, flags=flags), np.float32)
+
+    def _mouth(self, mesh: Array, camera: Matrix, size: tuple[int, int], grow: float) -> Array:
+        """Soft mask of the inside of the mouth as the camera sees it, (height, width, 1)."""
+        lips = transform(mesh[INNER_LIPS, :2], invert(camera))
+        unit = self._unit / float(np.hypot(camera[0, 0], camera[1, 0]))
+        mask = polygon_mask(lips, max(size), grow * unit, 0.03 * unit)
+        return mask[: size[1], : size[0], None]
 
     def _turned(self, expression: Expression) -> Array:
         yaw, pitch = np.deg2rad([expression.yaw, expression.pitch])
@@ -130,8 +127,12 @@ class MovingPortrait:
             result[upper, 1] += 0.92 * expression.lids * (goal - mesh[upper, 1])
         return result
 
-    def _spread(self, mesh: Array, values: Array) -> Array:
-        """Spread values at the vertices over the portrait, falling to 0 around the head."""
+    def _spread(self, mesh: Array) -> Array:
+        """Where each portrait pixel comes from, relative to itself, when the mesh has moved: (G, G, 2).
+
+        The movement falls to 0 around the head.
+        """
+        values = self._mesh[:, :2] - mesh[:, :2]
         oval = mesh[FACE_OVAL]
         centre = oval.mean(0)
         rings = [

@@ -144,6 +144,7 @@ def measure(cases: list[Case], mesh: FaceMesh, teacher: FaceMesh, session: Sessi
             "pose_fsanet": case.pose * (-1, 1, 1),  # FSA-Net counts yaw the other way
             "presence": found.presence,
             "source": case.source,
+            "cut": bool((reference[:, :2] < 0).any() or (reference[:, :2] > case.pixels.shape[1::-1]).any()),
         }
         for name, value in row.items():
             rows.setdefault(name, []).append(value)
@@ -161,6 +162,10 @@ def report(name: str, rows: dict[str, np.ndarray]) -> None:
     groups = {"all": np.ones(len(error), bool)}
     for low, high in ((0, 15), (15, 30), (30, 90)):
         groups[f"yaw {low}-{high}°"] = (np.abs(yaw) >= low) & (np.abs(yaw) < high)
+    if name == "whole photos":
+        groups["cut by the picture's edge"] = rows["cut"]
+        groups["not cut"] = ~rows["cut"]
+        groups["not cut, yaw 30-90°"] = ~rows["cut"] & (np.abs(yaw) >= 30)
     sources = np.unique(rows["source"])
     groups |= {str(source): rows["source"] == source for source in sources if len(sources) > 1}
     for label, chosen in groups.items():

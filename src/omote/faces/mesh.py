@@ -68,7 +68,7 @@ class FaceMesh:
         session: the network; by default the native one that ships with Omote.
         contract: what that network wants.
         passes: with 2, every face is cropped again by its own first mesh and looked at once more: twice the
-            time, and errors of the detector's points move the mesh a third as much.
+            time, and errors of the detector's points move the mesh less than half as much.
 
     Raises:
         ModelError: the network's input does not match the contract.

@@ -24,6 +24,7 @@ from omote.training.mesh.net import MeshNet
 from omote.training.mesh.teacher import label
 
 TEACHER = "lmk_mediapipe478_v2.onnx"
+_UNUSED_BATCH = 2**31 - 1  # a batch that training never reaches: the shapes of the basis come from it
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Settings:
         memory: how much of the averaged weights each step keeps.
     """
 
-    samples: int = 700_000
+    samples: int = 500_000
     seed: int = 1
     batch: int = 64
     rate: float = 2e-3
@@ -68,7 +69,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.settings, self.sampler = settings, sampler
         self.net = make().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        first = sampler.batch(-1 % 2**31, min(2048, settings.samples))
+        first = sampler.batch(_UNUSED_BATCH, min(2048, settings.samples))
         self.net.set_basis(torch.from_numpy(first.meshes[first.present]))
         self.average = torch.optim.swa_utils.AveragedModel(
             self.net,

@@ -185,6 +185,7 @@ def move(face: Face, matrix: Matrix) -> Face:
         box=np.concatenate([corners.min(0), corners.max(0)]).astype(np.float32),
         points=transform(face.points, matrix).astype(np.float32),
         mesh=mesh,
+        landmarks=None if face.landmarks is None else transform(face.landmarks, matrix).astype(np.float32),
     )
 
 

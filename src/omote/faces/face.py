@@ -7,6 +7,14 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 
+_SHAPES: dict[str, tuple[int | None, ...]] = {
+    "box": (4,),
+    "points": (5, 2),
+    "mesh": (478, 3),
+    "landmarks": (None, 2),
+    "embedding": (None,),
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
@@ -22,6 +30,8 @@ class Face:
         presence: 0..1, how sure the mesh network is that it looks at a face.
         pose: yaw, pitch, roll in degrees: yaw > 0 looks to the right of the picture, pitch > 0 looks up,
             roll > 0 leans clockwise.
+        landmarks: (N, 2) float32 of a landmark network: 68 in the order of iBUG 300-W, or its own 106.
+        embedding: (D,) float32 of an identity network, unit length.
         track: number of the track that the face belongs to in a film.
 
     Raises:
@@ -34,16 +44,19 @@ class Face:
     mesh: Array | None = None
     presence: float | None = None
     pose: tuple[float, float, float] | None = None
+    landmarks: Array | None = None
+    embedding: Array | None = None
     track: int | None = None
 
     def __post_init__(self) -> None:
-        shapes = {"box": (4,), "points": (5, 2), "mesh": (478, 3)}
-        for name, shape in shapes.items():
+        for name, shape in _SHAPES.items():
             value = getattr(self, name)
             if value is None:
                 continue
             array = np.asarray(value, np.float32)
-            if array.shape != shape:
+            if array.ndim != len(shape) or any(
+                want not in (None, have) for want, have in zip(shape, array.shape, strict=True)
+            ):
                 raise ValueError(f"Face.{name} has shape {array.shape}, expected {shape}")
             object.__setattr__(self, name, array)
 

@@ -21,12 +21,12 @@ class FaceFinder:
 
     Attributes:
         detector: finds boxes and five points.
-        mesh: finds the mesh of the faces that are meant, and of no others.
+        mesh: finds the mesh of the faces that are meant, and of no others; looks twice, for steadiness.
         presence: a face whose mesh network is less sure than this is none.
     """
 
     detector: Detector = field(default_factory=Detector)
-    mesh: FaceMesh = field(default_factory=FaceMesh)
+    mesh: FaceMesh = field(default_factory=lambda: FaceMesh(passes=2))
     presence: float = 0.3
 
     def find(self, pixels: npt.NDArray[Any], selection: Selection = ALL) -> list[Face]:

@@ -14,7 +14,7 @@ from omote.faces.contours import LEFT_EYE, POINTS, RIGHT_EYE
 from omote.faces.face import Array, Face
 from omote.faces.pose import head_pose
 from omote.zoo.native import native_weights
-from omote.zoo.runtime import Session
+from omote.zoo.runtime import Runtime, Session
 
 # The five points of a mesh that agree best with a detector's: the mean of the lids (so that they do not
 # follow the gaze), the middle of the two points about the nose tip, the outer mouth corners.
@@ -92,7 +92,7 @@ class FaceMesh:
     @classmethod
     def from_file(cls, path: str | Path, *, threads: int = 1, passes: int = 1) -> "FaceMesh":
         """Load a mesh network from a file: a native one, or MediaPipe's face landmark network as ONNX."""
-        session = Session(path, threads)
+        session = Session(path, Runtime(threads=threads))
         shape = next(iter(session.inputs.values()), ())
         contract = MEDIAPIPE if shape[-1:] == (3,) else NATIVE
         return cls(session, contract, passes=passes)

@@ -1,0 +1,142 @@
+"""Model card: what Omote knows of a network before it is loaded."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from omote.errors import ModelError
+
+Task = Literal["detector", "landmarks", "identity", "converter", "swapper", "mask", "restorer"]
+Terms = Literal["permissive", "copyleft", "non-commercial", "unknown"]
+
+TASKS: tuple[Task, ...] = get_args(Task)
+CONSEQUENCES: Mapping[Terms, str] = MappingProxyType(
+    {
+        "permissive": "may be used for any purpose, commercial too; keep the notice",
+        "copyleft": "may be used for any purpose; what you distribute with it must carry the same licence",
+        "non-commercial": "for research or private use only, not for paid work",
+        "unknown": "nobody stated a licence, so no permission is given: private tests at your own risk",
+    }
+)
+"""What each kind of licence means, in plain words. Not legal advice."""
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A network, its licence, and how it is used: a row of the catalogue, or a user's own file.
+
+    Attributes:
+        name: by which it is chosen, unique in the catalogue.
+        task: what it does.
+        contract: how it is used, a row of the catalogue's contracts: which adapter, with which settings.
+        adapter: the adapter of that contract; adapters are registered by task and name.
+        settings: the contract's settings with the card's own on top; the adapter checks them.
+        needs: other networks that it works with, role → name: `{"identity": "arcface_w600k_r50"}`.
+        licence: its name, as its makers state it.
+        terms: which kind of licence that is; see `CONSEQUENCES`.
+        vendor: who made it.
+        year: when.
+        paper: title or address of the paper.
+        origins: https addresses of the file, the preferred one first; none for a file that users bring.
+        sha256: of the file, 64 hexadecimal digits, where it is known for these origins.
+        size: bytes of the file, where known.
+        note: what a user should know before choosing it.
+    """
+
+    name: str
+    task: Task
+    contract: str
+    adapter: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
+    licence: str = "not stated"
+    terms: Terms = "unknown"
+    vendor: str = ""
+    year: int | None = None
+    paper: str = ""
+    origins: tuple[str, ...] = ()
+    sha256: str | None = None
+    size: int | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ModelError(f"{self.name}: task '{self.task}' is not one of {', '.join(TASKS)}")
+        if self.terms not in CONSEQUENCES:
+            raise ModelError(f"{self.name}: terms '{self.terms}' are not one of {', '.join(CONSEQUENCES)}")
+        if self.sha256 is not None and not _is_digest(self.sha256):
+            raise ModelError(f"{self.name}: sha256 must be 64 hexadecimal digits")
+        plain = [url for url in self.origins if not url.startswith(("https://", "package:"))]
+        if plain:
+            raise ModelError(f"{self.name}: origin {plain[0]} is not https")
+
+    @property
+    def consequence(self) -> str:
+        """What the licence means for the user, in plain words."""
+        return CONSEQUENCES[self.terms]
+
+    @property
+    def native(self) -> str | None:
+        """Name of the network in `omote.zoo.native` if it ships with Omote."""
+        first = self.origins[0] if self.origins else ""
+        return first.removeprefix("package:") if first.startswith("package:") else None
+
+    @property
+    def suffix(self) -> str:
+        """`.onnx`, `.dfm` or what else its file ends with."""
+        last = self.origins[0].rsplit("/", 1)[-1] if self.origins else ""
+        return "." + last.rsplit(".", 1)[-1] if "." in last else ".onnx"
+
+
+def read_settings(card: Card, kind: type[Settings]) -> Settings:
+    """Turn a card's settings into the dataclass by which an adapter states what it can be told.
+
+    Lists become tuples, whole numbers floats where the field wants one. Nothing else is converted.
+
+    Raises:
+        ModelError: a setting is unknown, missing, or of the wrong type.
+    """
+    hints = get_type_hints(kind)
+    given: dict[str, Any] = {}
+    for name, value in card.settings.items():
+        if name not in hints:
+            known = ", ".join(sorted(hints))
+            raise ModelError(
+                f"{card.name}: contract '{card.contract}' has no setting '{name}' (it has {known})"
+            )
+        given[name] = _converted(card, name, value, hints[name])
+    for entry in fields(kind):  # type: ignore[arg-type]
+        required = entry.default is MISSING and entry.default_factory is MISSING
+        if required and entry.name not in given:
+            raise ModelError(f"{card.name}: contract '{card.contract}' needs the setting '{entry.name}'")
+    return kind(**given)
+
+
+def _converted(card: Card, name: str, value: Any, hint: Any) -> Any:
+    options = get_args(hint)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool):
+        fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    elif getattr(hint, "__origin__", None) is tuple:
+        fits = isinstance(value, list | tuple)
+        if fits:
+            inner = options[0]
+            return tuple(_converted(card, name, entry, inner) for entry in value)
+    elif getattr(hint, "__origin__", None) is Literal:
+        fits = value in options
+        hint = " or ".join(repr(option) for option in options)
+    else:  # optional types
+        inner = next(option for option in options if option is not type(None))
+        return _converted(card, name, value, inner)
+    if not fits:
+        wanted = hint if isinstance(hint, str) else getattr(hint, "__name__", str(hint))
+        raise ModelError(f"{card.name}: setting '{name}' is {value!r}, expected {wanted}")
+    return value
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")

@@ -1,0 +1,148 @@
+"""The catalogue: every published network that Omote knows, and the contracts by which networks are used.
+
+`catalogue.toml` has three kinds of tables: `[sources.NAME]`, places that hold many files; `[contracts.NAME]`,
+task, adapter and settings that several networks share; `[models.NAME]`, one network each.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import resources
+from typing import Any
+
+from omote.errors import ModelError, UsageError
+from omote.zoo.card import Card, Task
+
+_FACTS = ("licence", "terms", "vendor", "year", "paper", "sha256", "size", "note", "needs")
+_PLACE = ("source", "tag", "file", "urls", "contract")
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """How a family of networks is used: which adapter reads it, with which settings."""
+
+    name: str
+    task: Task
+    adapter: str
+    settings: Mapping[str, Any]
+    needs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Cards by name and contracts by name. A value: `Catalogue.load()` reads what ships with Omote."""
+
+    cards: Mapping[str, Card]
+    contracts: Mapping[str, Contract]
+
+    @classmethod
+    def load(cls) -> "Catalogue":
+        """Read the catalogue that ships with Omote."""
+        files = sorted(
+            resources.files("omote.zoo").joinpath("catalogue").iterdir(), key=lambda file: file.name
+        )
+        return cls.parse("\n".join(file.read_text("utf-8") for file in files))
+
+    @classmethod
+    def parse(cls, text: str) -> "Catalogue":
+        """Read a catalogue.
+
+        Raises:
+            ModelError: it is no TOML, or a row is not as it should be.
+        """
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ModelError(f"catalogue: not valid TOML ({error})") from error
+        contracts = {name: _contract(name, row) for name, row in tables.get("contracts", {}).items()}
+        sources = tables.get("sources", {})
+        cards = {
+            name: card_of(name, row, contracts, _origins(name, row, sources))
+            for name, row in tables.get("models", {}).items()
+        }
+        for card in cards.values():
+            for role, needed in card.needs.items():
+                if needed not in cards:
+                    raise ModelError(
+                        f"{card.name}: needs '{needed}' as its {role}, which is not in the catalogue"
+                    )
+        return cls(cards, contracts)
+
+    def card(self, name: str, task: Task | None = None) -> Card:
+        """Return a card by name.
+
+        Raises:
+            UsageError: there is no such network, or none for that task; near names are suggested.
+        """
+        names = [card.name for card in self.cards.values() if task in (None, card.task)]
+        if name in names:
+            return self.cards[name]
+        near = get_close_matches(name, names, n=3, cutoff=0.4)
+        what = f"no {task or 'network'} is called '{name}'"
+        hint = f"did you mean {' or '.join(near)}?" if near else "omote models list shows them all"
+        raise UsageError(f"{what}: {hint}")
+
+    def contract(self, name: str, task: Task) -> Contract:
+        """Return a contract by name.
+
+        Raises:
+            UsageError: there is none of that name for that task.
+        """
+        names = [contract.name for contract in self.contracts.values() if contract.task == task]
+        if name not in names:
+            raise UsageError(f"no {task} contract is called '{name}': use {', '.join(sorted(names))}")
+        return self.contracts[name]
+
+    def with_digest(self, sha256: str) -> list[Card]:
+        """All cards whose file has this digest."""
+        return [card for card in self.cards.values() if card.sha256 == sha256]
+
+
+def card_of(
+    name: str, row: Mapping[str, Any], contracts: Mapping[str, Contract], origins: tuple[str, ...] = ()
+) -> Card:
+    """Make a card of a table as it stands in the catalogue or in a user's side-car file.
+
+    Keys that are not facts of the network are settings of its contract.
+
+    Raises:
+        ModelError: the contract is missing or unknown.
+    """
+    contract = contracts.get(row.get("contract", ""))
+    if contract is None:
+        raise ModelError(
+            f"{name}: contract '{row.get('contract', '')}' is unknown: use {', '.join(sorted(contracts))}"
+        )
+    facts = {key: row[key] for key in _FACTS if key in row}
+    own = {key: value for key, value in row.items() if key not in (*_FACTS, *_PLACE)}
+    facts["needs"] = {**contract.needs, **row.get("needs", {})}
+    return Card(
+        name=name,
+        task=contract.task,
+        contract=contract.name,
+        adapter=contract.adapter,
+        settings={**contract.settings, **own},
+        origins=origins,
+        **facts,
+    )
+
+
+def _contract(name: str, row: Mapping[str, Any]) -> Contract:
+    for key in ("task", "adapter"):
+        if key not in row:
+            raise ModelError(f"contract '{name}': '{key}' is missing")
+    settings = {key: value for key, value in row.items() if key not in ("task", "adapter", "needs")}
+    return Contract(name, row["task"], row["adapter"], settings, row.get("needs", {}))
+
+
+def _origins(name: str, row: Mapping[str, Any], sources: Mapping[str, Any]) -> tuple[str, ...]:
+    """Addresses of a file: its own, or those of a source with the file's tag and name filled in."""
+    if "source" not in row:
+        return tuple(row.get("urls", ()))
+    if row["source"] not in sources:
+        raise ModelError(f"{name}: source '{row['source']}' is unknown: use {', '.join(sorted(sources))}")
+    try:
+        return tuple(url.format(**row) for url in sources[row["source"]]["urls"])
+    except KeyError as error:
+        raise ModelError(f"{name}: its source needs {error}") from error

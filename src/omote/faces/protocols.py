@@ -15,7 +15,7 @@ class FaceDetector(Protocol):
     """Finds faces. Stateless, safe to call from several threads."""
 
     def find(self, pixels: Pixels) -> list[Face]:
-        """Return the faces of (H, W, 3) RGB pixels, uint8 or uint16, largest first, with their five points."""
+        """Return the faces of (H, W, 3) RGB pixels, uint8 or uint16, largest first, with five points."""
         ...
 
 

@@ -384,9 +384,10 @@ def _values(tensor: memoryview, label: str) -> npt.NDArray[Any]:
     elif not content:
         content = b"".join((bits & 0xFFFF).to_bytes(2, "little") for bits in _numbers(tensor, _TENSOR_INT32S))
     dtype, shape = _DTYPES[kind], _dims(tensor)
-    if math.prod(shape) * dtype.itemsize != len(content):
-        raise ModelError(f"{name} has the shape {shape}, but {len(content) // dtype.itemsize} values")
+    if math.prod(shape) * dtype.itemsize != len(content) or len(shape) > _MOST_AXES or not content:
+        raise ModelError(f"{name} has the shape {shape}, but {len(content)} bytes")
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
+_MOST_AXES = 8
 _DTYPES: Mapping[int, np.dtype[Any]] = {_FLOAT32: np.dtype("<f4"), _FLOAT16: np.dtype("<f2")}

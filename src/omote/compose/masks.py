@@ -1,5 +1,7 @@
 """Soft masks of a crop: where the new face shows (1) and where the picture stays as it is (0)."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -7,20 +9,26 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 
 
-def box_mask(size: int, blur: float = 0.15, padding: float = 0.0) -> Array:
+def box_mask(size: int, blur: float = 0.15, padding: float | Sequence[float] = 0.0) -> Array:
     """Mask that is 1 in the middle of the crop and falls to exactly 0 at its border.
 
     Args:
         size: side of the crop in pixels.
         blur: width of the soft edge as a fraction of the size, 0..0.5.
-        padding: width of the empty rim as a fraction of the size, 0..0.5.
+        padding: width of the empty rim as a fraction of the size, 0..1: of all sides, or of the top, right,
+            bottom and left one.
 
     Returns:
         (size, size) float32 in 0..1.
     """
-    distance = np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5) / size
-    ramp = smooth_step((distance - padding - 0.5 / size) / max(blur, 1.0 / size))
-    return np.minimum(ramp[:, None], ramp[None, :])
+    rims = [float(padding)] * 4 if isinstance(padding, int | float) else [float(rim) for rim in padding]
+    top, right, bottom, left = rims
+    near = (np.arange(size) + 0.5) / size
+    rows, columns = np.minimum(near - top, 1 - near - bottom), np.minimum(near - left, 1 - near - right)
+    down, across = (
+        smooth_step((distance - 0.5 / size) / max(blur, 1.0 / size)) for distance in (rows, columns)
+    )
+    return np.minimum(down[:, None], across[None, :])
 
 
 def polygon_mask(points: npt.ArrayLike, size: int, grow: float = 0.0, feather: float = 0.0) -> Array:
@@ -58,6 +66,28 @@ def hull_mask(points: npt.ArrayLike, size: int, grow: float = 0.0, feather: floa
     """Mask of the convex hull of points; arguments as for `polygon_mask`."""
     hull = cv2.convexHull(np.asarray(points, np.float32).reshape(-1, 1, 2))
     return polygon_mask(hull[:, 0], size, grow, feather)
+
+
+def filled_mask(filled: npt.NDArray[np.bool_], feather: float) -> Array:
+    """Mask of a shape, (N, N) bool, with a soft edge of `feather` pixels on its inner side."""
+    return smooth_step(_distance(filled.astype(np.uint8)) / max(feather, 1.0))
+
+
+def soften_inside(mask: Array, sigma: float) -> Array:
+    """Give a mask a soft edge that lies on its inner side.
+
+    A Gaussian blur spreads half of the edge outside, over the hand or the hair that the mask leaves out. Of
+    the blurred mask only the upper half is kept and stretched to 0..1: the edge begins at 0 where the mask
+    ended and rises inwards. Specks and gaps that are thin against `sigma` go, as noise of a network should.
+
+    Args:
+        mask: (N, N) in 0..1.
+        sigma: standard deviation of the blur in pixels; 0 leaves the mask as it is.
+    """
+    if sigma <= 0:
+        return mask
+    blurred = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32)
+    return (np.clip(blurred, 0.5, 1) - np.float32(0.5)) * 2
 
 
 def _distance(filled: npt.NDArray[np.uint8]) -> Array:

@@ -126,10 +126,14 @@ class Networks:
 
 
 def is_file(reference: str | Path) -> bool:
-    """Whether a network is given as a file: a path, or text with a suffix or a folder in it."""
+    """Whether a network is given as a file: a path, or text with a suffix or a folder in it.
+
+    A number after the dot is a version, as in `gfpgan_1.4`, and no suffix.
+    """
     if isinstance(reference, Path):
         return True
-    return "/" in reference or "\\" in reference or bool(Path(reference).suffix)
+    suffix = Path(reference).suffix[1:]
+    return "/" in reference or "\\" in reference or (suffix != "" and not suffix.isdigit())
 
 
 def _read(path: Path) -> bytes:

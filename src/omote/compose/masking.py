@@ -1,0 +1,103 @@
+"""Combine everything that says where the new face may show."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from omote.compose.areas import Area, area_mask
+from omote.compose.mask_settings import MaskSettings
+from omote.compose.masks import box_mask, soften_inside
+from omote.compose.parsers.protocol import Masker
+from omote.compose.paste import to_float
+from omote.compose.tensors import resized
+from omote.faces.align import Crop
+
+Array = npt.NDArray[np.float32]
+
+RIM = 0.02
+"""Width of the soft rim of a crop without a box, as a fraction of its side: pasting must end at exactly 0."""
+_WORK = 256
+"""Largest side at which edges are moved and softened; more would take long and shows no difference."""
+
+
+class Masking:
+    """Makes the masks of a job. Stateless, safe to call from several threads.
+
+    Args:
+        settings: what is asked for.
+        maskers: the networks that it asks for, as `omote.compose.parsers.open_maskers` gives them.
+
+    Raises:
+        ValueError: these are not as many networks as the settings ask for.
+    """
+
+    def __init__(self, settings: MaskSettings | None = None, maskers: Sequence[Masker] = ()) -> None:
+        self.settings = settings or MaskSettings()
+        wanted = len(self.settings.occlusion) + (self.settings.regions is not None)
+        if len(maskers) != wanted:
+            raise ValueError(f"the mask settings ask for {wanted} networks, {len(maskers)} were given")
+        self._maskers = tuple(maskers)
+
+    def mask(self, target: Crop, swapped: Array, engine: Array) -> Array:
+        """Return the mask of one crop; see `masks`."""
+        return self.masks([target], [swapped], [engine])[0]
+
+    def masks(
+        self, targets: Sequence[Crop], swapped: Sequence[Array], engine: Sequence[Array]
+    ) -> list[Array]:
+        """Return where the new faces show.
+
+        The minimum of the engine's mask, the box and all that was asked for, grown and softened, and then
+        held again inside the engine's mask and the box. The networks see the crops in one batch, and none
+        that would stay empty whatever they say.
+
+        Args:
+            targets: crops as they were cut.
+            swapped: (N, N, 3) float32 RGB in 0..1 each, the crops with the new faces.
+            engine: (N, N) float32 in 0..1 each, where the engine vouches for its pixels.
+
+        Returns:
+            (N, N) float32 in 0..1 each, exactly 0 at the crop's border and wherever the engine's mask is.
+
+        Raises:
+            UsageError: areas are asked for, and a face has no landmarks that tell them.
+        """
+        fences = [np.minimum(mask, self._fence(len(mask))) for mask in engine]
+        shapes = [self._drawn(crop, fence) for crop, fence in zip(targets, fences, strict=True)]
+        alive = [index for index, shape in enumerate(shapes) if shape.any()]
+        for masker in self._maskers if alive else ():
+            looked = [
+                to_float(targets[i].pixels) if masker.looks_at == "target" else swapped[i] for i in alive
+            ]
+            for index, found in zip(alive, masker.mask(looked), strict=True):
+                shapes[index] = np.minimum(shapes[index], found)
+        return [np.minimum(fence, self._adjusted(mask)) for fence, mask in zip(fences, shapes, strict=True)]
+
+    def _fence(self, size: int) -> Array:
+        settings = self.settings
+        if not settings.box:
+            return box_mask(size, blur=RIM)
+        return box_mask(size, blur=settings.edge / 100, padding=[side / 100 for side in settings.padding])
+
+    def _drawn(self, crop: Crop, fence: Array) -> Array:
+        """The part of the fence that lies in the face and the areas asked for."""
+        face: tuple[Area, ...] = ("face",) if self.settings.face else ()
+        for areas in (face, self.settings.areas):
+            if areas:
+                fence = np.minimum(fence, area_mask(crop.face, areas, crop.size))
+        return fence
+
+    def _adjusted(self, mask: Array) -> Array:
+        grow, blur = self.settings.grow / 100, self.settings.blur / 100
+        if not grow and not blur:
+            return mask
+        size, work = len(mask), min(len(mask), _WORK)
+        small = resized(mask, work)
+        if radius := round(abs(grow) * work):
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+            small = np.asarray((cv2.dilate if grow > 0 else cv2.erode)(small, disc), np.float32)
+        # soften_inside closes thin gaps, which may be fingers: what was left out stays so
+        small = np.minimum(small, soften_inside(small, blur * work / 2))
+        return resized(small, size)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 from omote.errors import ModelError
 
@@ -11,6 +13,8 @@ Task = Literal["detector", "landmarks", "identity", "converter", "swapper", "mas
 Terms = Literal["permissive", "copyleft", "non-commercial", "unknown"]
 
 TASKS: tuple[Task, ...] = get_args(Task)
+SUFFIXES = (".onnx", ".dfm", ".safetensors")
+"""The only files that are ever loaded. A `.dfm` file is ONNX under DeepFaceLab's name."""
 CONSEQUENCES: Mapping[Terms, str] = MappingProxyType(
     {
         "permissive": "may be used for any purpose, commercial too; keep the notice",
@@ -20,6 +24,9 @@ CONSEQUENCES: Mapping[Terms, str] = MappingProxyType(
     }
 )
 """What each kind of licence means, in plain words. Not legal advice."""
+
+_KINDS = {"licence": str, "vendor": str, "paper": str, "note": str, "sha256": str, "year": int, "size": int}
+_SAFE = ("https://", "package:", "http://localhost:", "http://127.0.0.1:")
 
 Settings = TypeVar("Settings")
 
@@ -40,7 +47,8 @@ class Card:
         vendor: who made it.
         year: when.
         paper: title or address of the paper.
-        origins: https addresses of the file, the preferred one first; none for a file that users bring.
+        origins: https addresses of the file, the preferred one first; none for a file that users bring;
+            `package:NAME` for one that ships with Omote. Plain http is for this machine only.
         sha256: of the file, 64 hexadecimal digits, where it is known for these origins.
         size: bytes of the file, where known.
         note: what a user should know before choosing it.
@@ -67,11 +75,17 @@ class Card:
             raise ModelError(f"{self.name}: task '{self.task}' is not one of {', '.join(TASKS)}")
         if self.terms not in CONSEQUENCES:
             raise ModelError(f"{self.name}: terms '{self.terms}' are not one of {', '.join(CONSEQUENCES)}")
+        for key, kind in _KINDS.items():
+            value = getattr(self, key)
+            if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise ModelError(f"{self.name}: '{key}' is {value!r}, expected {kind.__name__}")
         if self.sha256 is not None and not _is_digest(self.sha256):
             raise ModelError(f"{self.name}: sha256 must be 64 hexadecimal digits")
-        plain = [url for url in self.origins if not url.startswith(("https://", "package:"))]
+        plain = [url for url in self.origins if not url.startswith(_SAFE)]
         if plain:
             raise ModelError(f"{self.name}: origin {plain[0]} is not https")
+        if self.suffix not in SUFFIXES:
+            raise ModelError(f"{self.name}: {self.suffix} files are not loaded, only {', '.join(SUFFIXES)}")
 
     @property
     def consequence(self) -> str:
@@ -87,8 +101,8 @@ class Card:
     @property
     def suffix(self) -> str:
         """`.onnx`, `.dfm` or what else its file ends with."""
-        last = self.origins[0].rsplit("/", 1)[-1] if self.origins else ""
-        return "." + last.rsplit(".", 1)[-1] if "." in last else ".onnx"
+        first = self.origins[0] if self.origins else ""
+        return PurePosixPath(urlsplit(first).path).suffix.lower() or ".onnx"
 
 
 def read_settings(card: Card, kind: type[Settings]) -> Settings:

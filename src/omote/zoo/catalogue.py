@@ -1,11 +1,12 @@
 """The catalogue: every published network that Omote knows, and the contracts by which networks are used.
 
-`catalogue.toml` has three kinds of tables: `[sources.NAME]`, places that hold many files; `[contracts.NAME]`,
-task, adapter and settings that several networks share; `[models.NAME]`, one network each.
+Its files, `catalogue/*.toml`, have three kinds of tables: `[sources.NAME]`, places that hold many files;
+`[contracts.NAME]`, task, adapter and settings that several networks share; `[models.NAME]`, one network each.
 """
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
@@ -16,6 +17,9 @@ from omote.zoo.card import Card, Task
 
 _FACTS = ("licence", "terms", "vendor", "year", "paper", "sha256", "size", "note", "needs")
 _PLACE = ("source", "tag", "file", "urls", "contract")
+_TABLES = ("sources", "contracts", "models")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""Names of networks are names of files, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,11 @@ class Catalogue:
     @classmethod
     def load(cls) -> "Catalogue":
         """Read the catalogue that ships with Omote."""
+        folder = resources.files("omote.zoo").joinpath("catalogue")
         files = sorted(
-            resources.files("omote.zoo").joinpath("catalogue").iterdir(), key=lambda file: file.name
+            (file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda f: f.name
         )
-        return cls.parse("\n".join(file.read_text("utf-8") for file in files))
+        return cls._of([(file.name, file.read_text("utf-8")) for file in files])
 
     @classmethod
     def parse(cls, text: str) -> "Catalogue":
@@ -51,15 +56,14 @@ class Catalogue:
         Raises:
             ModelError: it is no TOML, or a row is not as it should be.
         """
-        try:
-            tables = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ModelError(f"catalogue: not valid TOML ({error})") from error
-        contracts = {name: _contract(name, row) for name, row in tables.get("contracts", {}).items()}
-        sources = tables.get("sources", {})
+        return cls._of([("catalogue", text)])
+
+    @classmethod
+    def _of(cls, files: Iterable[tuple[str, str]]) -> "Catalogue":
+        sources, rows, models = _merged(files)
+        contracts = {name: _contract(name, row) for name, row in rows.items()}
         cards = {
-            name: card_of(name, row, contracts, _origins(name, row, sources))
-            for name, row in tables.get("models", {}).items()
+            name: card_of(name, row, contracts, _origins(name, row, sources)) for name, row in models.items()
         }
         for card in cards.values():
             for role, needed in card.needs.items():
@@ -94,9 +98,30 @@ class Catalogue:
             raise UsageError(f"no {task} contract is called '{name}': use {', '.join(sorted(names))}")
         return self.contracts[name]
 
+    def with_needs(self, names: Iterable[str]) -> list[Card]:
+        """Cards by name together with all that they need, each once, what is needed first.
+
+        Raises:
+            UsageError: there is no such network.
+        """
+        found: dict[str, Card] = {}
+        begun: set[str] = set()
+
+        def add(card: Card) -> None:
+            if card.name in begun:
+                return
+            begun.add(card.name)
+            for needed in card.needs.values():
+                add(self.cards[needed])
+            found[card.name] = card
+
+        for name in names:
+            add(self.card(name))
+        return list(found.values())
+
     def with_digest(self, sha256: str) -> list[Card]:
         """All cards whose file has this digest."""
-        return [card for card in self.cards.values() if card.sha256 == sha256]
+        return [card for card in self.cards.values() if card.sha256 and card.sha256.lower() == sha256.lower()]
 
 
 def card_of(
@@ -126,6 +151,26 @@ def card_of(
         origins=origins,
         **facts,
     )
+
+
+def _merged(files: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Sources, contracts and models of all files together."""
+    merged: dict[str, dict[str, Any]] = {table: {} for table in _TABLES}
+    for file, text in files:
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ModelError(f"{file}: not valid TOML ({error})") from error
+        for table, rows in tables.items():
+            if table not in _TABLES or not isinstance(rows, dict):
+                raise ModelError(f"{file}: '{table}' is not one of {', '.join(_TABLES)}")
+            for name, row in rows.items():
+                if not _NAME.fullmatch(name) or not isinstance(row, dict):
+                    raise ModelError(f"{file}: '{name}' is not a name with a table of facts")
+                if name in merged[table]:
+                    raise ModelError(f"{file}: [{table}.{name}] stands in the catalogue twice")
+                merged[table][name] = row
+    return [merged[table] for table in _TABLES]
 
 
 def _contract(name: str, row: Mapping[str, Any]) -> Contract:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +24,6 @@ import numpy as np
 from omote.faces.detect import Detector
 from omote.faces.face import Face
 from omote.training.detect.data import Scene, load_scenes
-from omote.zoo import Session, native_weights
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -150,18 +150,22 @@ def filling(detector: Detector, scenes: dict[str, Scene]) -> tuple[int, int]:
     return found, total
 
 
-def timing(models: dict[str, str | Path | bytes], pixels: np.ndarray, rounds: int) -> None:
+def load(file: Path | None, **options: Any) -> Detector:
+    """A detector of a file, or Omote's own."""
+    return Detector.from_file(file, **options) if file else Detector(**options)
+
+
+def timing(files: dict[str, Path | None], pixels: np.ndarray, rounds: int) -> None:
     """Print median times at 640 x 640, one thread, the networks taking turns; YuNet-n is plainly decoded."""
-    sessions = {name: Session(model) for name, model in models.items()}
-    detectors = {name: Detector(session, plain=name != "tested") for name, session in sessions.items()}
+    detectors = {name: load(file, plain=name != "tested") for name, file in files.items()}
     picture = cv2.resize(pixels, (640, 640), interpolation=cv2.INTER_AREA)
     blob = cv2.dnn.blobFromImage(picture)
     spent: dict[str, list[float]] = {}
     for _ in range(rounds):
-        for name, session in sessions.items():
+        for name, detector in detectors.items():
             for what, call in (
-                ("network", lambda s=session: s.run(blob)),
-                ("find", lambda n=name: detectors[n].find(picture)),
+                ("network", lambda d=detector: d.session.run(blob)),
+                ("find", lambda d=detector: d.find(picture)),
             ):
                 begin = time.perf_counter()
                 call()
@@ -189,8 +193,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60, help="rounds of timing; 0 for none")
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    model: str | Path | bytes = args.detector or native_weights("detect")
-    tested = Detector(Session(model), threshold=args.threshold)
+    tested = load(args.detector, threshold=args.threshold)
     files = [args.shared / "weights" / f"det_yunet_{kind}.onnx" for kind in "ns"]
     loose = [Detector.from_file(file, threshold=0.3, plain=not args.voting) for file in files]
     print(f"threshold {tested.threshold}\n")
@@ -221,7 +224,7 @@ def main() -> None:
         sheet(total.alarms + total.missed, args.sheet)
     if args.rounds:
         timing(
-            {"tested": model, "YuNet-n": files[0]},
+            {"tested": args.detector, "YuNet-n": files[0]},
             everything[0][1],
             args.rounds,
         )

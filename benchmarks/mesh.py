@@ -247,7 +247,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     file = options.shared / "weights" / TEACHER
-    teacher, session = FaceMesh.from_file(file), Session(file)
+    teacher, session = FaceMesh.from_file(file, "mediapipe_478"), Session(file)
     passes = options.passes
     mesh = FaceMesh.from_file(options.mesh, passes=passes) if options.mesh else FaceMesh(passes=passes)
     for name, load in (("aligned faces", aligned_cases), ("whole photos", scene_cases)):

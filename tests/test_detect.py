@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from omote.errors import ModelError, UsageError
-from omote.faces.detect import STRIDES, Detector, suppress, vote
-from omote.zoo import Session
+from omote.faces.boxes import suppress, vote
+from omote.faces.detect import STRIDES, Detector
+from tests.networks import network
 from tests.shared_data import SHARED, needs_shared
 
 KINDS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -101,10 +102,10 @@ def brightest(entrance: str) -> bytes:
 def test_large_faces_are_looked_for_twice() -> None:
     pixels = np.zeros((320, 640, 3), np.uint8)
     pixels[160:192, 320:352] = 255
-    session = Session(brightest("input"))
-    (once,) = Detector(session, plain=True).find(pixels)
+    adapter = network(brightest("input"), "yunet")
+    (once,) = Detector(adapter, plain=True).find(pixels)
     assert once.box == pytest.approx([416, 32, 672, 288], abs=1e-3)
-    second, first = Detector(session).find(pixels)
+    second, first = Detector(adapter).find(pixels)
     assert first.box == pytest.approx(once.box)
     # at half the size the white cell starts at (160, 80), with the border at (192, 112), in cell (6, 3)
     centre = (np.array([6 + 7, 3]) * 32 - 32 + 0.5) * 2 - 0.5
@@ -115,18 +116,18 @@ def test_what_is_not_found_again_is_no_face() -> None:
     """The planted network sees 256 px in every picture, the confirming one, too, where the face has 64."""
     pixels = np.zeros((320, 640, 3), np.uint8)
     pixels[160:192, 320:352] = 255
-    session = Session(brightest("rgb"))
-    assert len(Detector(session, plain=True).find(pixels)) == 1
-    assert Detector(session).find(pixels) == []
+    adapter = network(brightest("rgb"), "omote_detect")
+    assert len(Detector(adapter, plain=True).find(pixels)) == 1
+    assert Detector(adapter).find(pixels) == []
 
 
 @pytest.mark.parametrize("stride", STRIDES)
-@pytest.mark.parametrize("entrance", ["rgb", "input"])
-def test_planted_face_is_read_exactly(stride: int, entrance: str) -> None:
+@pytest.mark.parametrize(("entrance", "contract"), [("rgb", "omote_detect"), ("input", "yunet")])
+def test_planted_face_is_read_exactly(stride: int, entrance: str, contract: str) -> None:
     kps = [0.1, 0.2, 0.9, 0.25, 0.5, 0.6, 0.2, 0.8, 0.75, 0.85]
     bbox = [0.25, -0.5, np.log(3.0), np.log(4.0)]
     model = planted(stride, 2, 1, entrance, cls=[0.9], obj=[0.4], bbox=bbox, kps=kps)
-    (face,) = Detector(Session(model), threshold=0.5, plain=True).find(GREY)
+    (face,) = Detector(network(model, contract), threshold=0.5, plain=True).find(GREY)
     centre, half = np.array([2.25, 0.5]) * stride, np.array([1.5, 2.0]) * stride
     assert face.box == pytest.approx([*(centre - half), *(centre + half)], abs=1e-3)
     assert face.points == pytest.approx((np.array(kps).reshape(5, 2) + np.array([2, 1])) * stride, abs=1e-3)
@@ -135,7 +136,7 @@ def test_planted_face_is_read_exactly(stride: int, entrance: str) -> None:
 
 def test_shrunk_picture_gives_pixels_of_the_picture() -> None:
     model = planted(8, 3, 2, cls=[1], obj=[1], bbox=[0, 0, np.log(2), np.log(2)], kps=[0] * 10)
-    (face,) = Detector(Session(model), size=96, plain=True).find(cv2.resize(GREY, (288, 192)))
+    (face,) = Detector(network(model, "omote_detect"), size=96, plain=True).find(cv2.resize(GREY, (288, 192)))
     # the centre of pixel 24 of the small picture is the centre of pixel 73 of one three times as large
     assert face.points[0] == pytest.approx([24 * 3 + 1, 16 * 3 + 1], abs=1e-3)
     assert face.width == pytest.approx(48, abs=1e-3)
@@ -143,8 +144,8 @@ def test_shrunk_picture_gives_pixels_of_the_picture() -> None:
 
 def test_threshold_decides() -> None:
     model = planted(16, 1, 1, cls=[0.6], obj=[0.6], bbox=[0, 0, 0, 0], kps=[0] * 10)
-    assert len(Detector(Session(model), threshold=0.59, plain=True).find(GREY)) == 1
-    assert Detector(Session(model), threshold=0.61, plain=True).find(GREY) == []
+    assert len(Detector(network(model, "omote_detect"), threshold=0.59, plain=True).find(GREY)) == 1
+    assert Detector(network(model, "omote_detect"), threshold=0.61, plain=True).find(GREY) == []
 
 
 @pytest.mark.parametrize(("channel", "expected"), [(0, 1), (2, 0)])
@@ -152,7 +153,9 @@ def test_threshold_decides() -> None:
 def test_colour_order_and_depth(channel: int, expected: int, dtype: type) -> None:
     pixels = np.zeros((64, 96, 3), dtype)
     pixels[..., channel] = np.iinfo(dtype).max
-    assert len(Detector(Session(reddest()), threshold=0.99, plain=True).find(pixels)) == expected
+    assert (
+        len(Detector(network(reddest(), "omote_detect"), threshold=0.99, plain=True).find(pixels)) == expected
+    )
 
 
 def test_suppress_keeps_the_better_of_two_and_the_distant() -> None:

@@ -201,4 +201,4 @@ def test_export_equals_the_network(tmp_path, monkeypatch) -> None:
         expected = ExportNet(run.average.eval())(picture)
     for mine, theirs in zip(Session(tmp_path / "net.onnx").run(picture.numpy()), expected, strict=True):
         assert mine == pytest.approx(theirs.numpy(), abs=1e-4)
-    assert Detector.from_file(tmp_path / "net.onnx").contract.input == "rgb"
+    assert Detector.from_file(tmp_path / "net.onnx").settings.input == "rgb"

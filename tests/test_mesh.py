@@ -12,11 +12,12 @@ from omote.errors import ModelError
 from omote.faces import pose, topology
 from omote.faces.align import similarity, transform, warp
 from omote.faces.face import Face
-from omote.faces.mesh import MEDIAPIPE, NATIVE, FaceMesh, mesh_points
-from omote.zoo import Session
+from omote.faces.mesh import FaceMesh, mesh_points, native_settings
+from tests.networks import network
 from tests.shared_data import SHARED, needs_shared
 
 TEACHER = SHARED / "weights" / "lmk_mediapipe478_v2.onnx"
+NATIVE = native_settings()
 SIZE = NATIVE.size
 
 
@@ -63,7 +64,7 @@ def brightest() -> FaceMesh:
         "ten": np.full(1, 10, np.float32),
         "zeros": np.zeros((1, 478, 3), np.float32),
     }
-    return FaceMesh(Session(planted(nodes, constants)))
+    return FaceMesh(network(planted(nodes, constants), "omote_mesh"))
 
 
 def fixed(points: np.ndarray, passes: int = 1) -> FaceMesh:
@@ -80,7 +81,7 @@ def fixed(points: np.ndarray, passes: int = 1) -> FaceMesh:
         "column": np.array([-1, 1, 1], np.int64),
         "known": points[None].astype(np.float32),
     }
-    return FaceMesh(Session(planted(nodes, constants)), passes=passes)
+    return FaceMesh(network(planted(nodes, constants), "omote_mesh"), passes=passes)
 
 
 def turned_points(angle: float, scale: float, middle: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -130,9 +131,9 @@ def test_a_mesh_takes_the_place_of_the_points() -> None:
     mesh[:, :2] = transform(crop_mesh[:, :2], back)
     far = Face(np.array([0, 0, 9, 9]), 0.5, points + 90, mesh=mesh)
     picture = np.zeros((400, 400, 3), np.uint8)
-    network = fixed(crop_mesh)
-    by_mesh = network.refine(picture, [far])[0]
-    by_points = network.refine(picture, [face_at(mesh_points(mesh))])[0]
+    adapter = fixed(crop_mesh)
+    by_mesh = adapter.refine(picture, [far])[0]
+    by_points = adapter.refine(picture, [face_at(mesh_points(mesh))])[0]
     assert np.abs(by_mesh.mesh - by_points.mesh).max() < 1e-3
 
 
@@ -161,22 +162,22 @@ def test_the_crop_is_that_of_the_whole_picture(middle: tuple[float, float], scal
 
 def test_several_faces_keep_their_order() -> None:
     faces = [face_at(turned_points(10 * i, 0.5 + 0.1 * i, (60 + 70 * i, 100))[0]) for i in range(4)]
-    network = fixed(topology.CANONICAL * 30 + (64, 56, 0))
+    adapter = fixed(topology.CANONICAL * 30 + (64, 56, 0))
     picture = np.zeros((200, 400, 3), np.uint8)
-    together = network.refine(picture, faces)
+    together = adapter.refine(picture, faces)
     for face, one in zip(faces, together, strict=True):
-        alone = network.refine(picture, [face])[0]
+        alone = adapter.refine(picture, [face])[0]
         assert np.array_equal(alone.mesh, one.mesh)
-    assert network.refine(picture, []) == []
+    assert adapter.refine(picture, []) == []
 
 
 def test_depth_of_the_pixels_does_not_matter() -> None:
     rng = np.random.default_rng(3)
     eight = cv2.GaussianBlur(rng.integers(0, 256, (200, 200, 3), np.uint8), (0, 0), 3)
     face = face_at(turned_points(5, 0.9, (100, 100))[0])
-    network = brightest()
+    adapter = brightest()
     results = [
-        network.refine(pixels, [face])[0]
+        adapter.refine(pixels, [face])[0]
         for pixels in (eight, eight.astype(np.uint16) * 257, eight.astype(np.float32) / np.float32(255))
     ]
     for found in results[1:]:
@@ -189,8 +190,8 @@ def test_a_network_of_another_shape_is_refused(size: int) -> None:
     nodes = [helper.make_node("ReduceMean", ["crops"], ["presence"], axes=[1, 2, 3], keepdims=0)]
     nodes.append(helper.make_node("Identity", ["known"], ["points"]))
     data = planted(nodes, {"known": np.zeros((1, 478, 3), np.float32)}, size)
-    with pytest.raises(ModelError, match="mesh network"):
-        FaceMesh(Session(data))
+    with pytest.raises(ModelError, match=r"planted: input 0 should be .* 128 × 128"):
+        FaceMesh(network(data, "omote_mesh"))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -296,8 +297,7 @@ def portraits() -> list[tuple[np.ndarray, Face]]:
 
 @needs_shared
 def test_the_native_network_agrees_with_its_teacher(portraits: list[tuple[np.ndarray, Face]]) -> None:
-    native, teacher = FaceMesh(), FaceMesh.from_file(TEACHER)
-    assert teacher.contract == MEDIAPIPE
+    native, teacher = FaceMesh(), FaceMesh.from_file(TEACHER, "mediapipe_478")
     errors = []
     for picture, face in portraits:
         (ours,), (theirs,) = native.refine(picture, [face]), teacher.refine(picture, [face])

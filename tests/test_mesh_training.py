@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from omote.faces import topology  # noqa: E402
 from omote.faces.align import template, transform  # noqa: E402
-from omote.faces.mesh import NATIVE, FaceMesh, mesh_points  # noqa: E402
+from omote.faces.mesh import FaceMesh, mesh_points, native_settings  # noqa: E402
 from omote.training.mesh import augment  # noqa: E402
 from omote.training.mesh.batches import Labelled, Sampler, plain_crops, sampling_weights  # noqa: E402
 from omote.training.mesh.data import ALIGNED, EYE_DISTANCE, FaceSet  # noqa: E402
@@ -196,9 +196,10 @@ def test_an_exported_network_meets_the_contract(tmp_path: Path) -> None:
     torch.save({"average": average.state_dict()}, tmp_path / "state.pt")
     export(tmp_path / "state.pt", tmp_path / "mesh.onnx")
     network = FaceMesh.from_file(tmp_path / "mesh.onnx")
-    assert network.contract == NATIVE
+    size = network.settings.size
+    assert network.settings == native_settings()
     session = Session(tmp_path / "mesh.onnx")
-    crops = np.random.default_rng(0).random((3, 3, NATIVE.size, NATIVE.size), np.float32)
+    crops = np.random.default_rng(0).random((3, 3, size, size), np.float32)
     points, logits = session.run(crops)
     wanted_points, wanted_logits = average.module.eval()(torch.from_numpy(crops))
     assert np.abs(points - wanted_points.detach().numpy()).max() < 1e-2

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
-from omote.faces.align import Matrix, invert, similarity, template, transform, warp
+from omote.faces.align import Matrix, invert, similarity, template, transform
 from omote.faces.contours import LEFT_EYE, POINTS, RIGHT_EYE
+from omote.faces.crops import cut, tensor, unit
 from omote.faces.face import Array, Face
 from omote.faces.pose import head_pose
-from omote.zoo.native import native_weights
-from omote.zoo.runtime import Runtime, Session
+from omote.zoo import Catalogue, Network, Networks, Port, read_settings, require
 
 # The five points of a mesh that agree best with a detector's: the mean of the lids (so that they do not
 # follow the gaze), the middle of the two points about the nose tip, the outer mouth corners.
@@ -22,22 +22,20 @@ _FIVE = (LEFT_EYE, RIGHT_EYE, (1, 4), (61,), (291,))
 
 
 @dataclass(frozen=True, slots=True)
-class MeshContract:
-    """What a mesh network wants and gives.
+class MeshSettings:
+    """What a mesh network wants. It gives 478 × (x, y, z) in pixels of its crop, and a logit of presence.
 
     Attributes:
         size: side of the square input crop in pixels.
         layout: `nchw` or `nhwc`; RGB, float32, 0..1.
         side: side of the crop in eye distances of the five-point template.
         rise: how far the crop's centre lies above the mean of the five template points, in eye distances.
-        batched: whether the network takes more than one crop at a time.
     """
 
     size: int
-    layout: str
+    layout: Literal["nchw", "nhwc"]
     side: float
     rise: float
-    batched: bool
 
     @property
     def template(self) -> npt.NDArray[np.float64]:
@@ -48,8 +46,9 @@ class MeshContract:
         return np.asarray(((points - centre) / (self.side * distance) + 0.5) * self.size - 0.5)
 
 
-NATIVE = MeshContract(size=128, layout="nchw", side=3.8, rise=0.2, batched=True)
-MEDIAPIPE = MeshContract(size=192, layout="nhwc", side=4.1, rise=0.1, batched=False)
+def native_settings() -> MeshSettings:
+    """What Omote's own mesh network wants; it is trained on crops of this kind."""
+    return read_settings(Catalogue.load().card("omote-mesh", "landmarks"), MeshSettings)
 
 
 def mesh_points(mesh: npt.ArrayLike) -> Array:
@@ -65,37 +64,35 @@ class FaceMesh:
     """Finds the mesh of every given face. Stateless, safe to call from several threads.
 
     Args:
-        session: the network; by default the native one that ships with Omote.
-        contract: what that network wants.
+        network: by default Omote's own.
         passes: with 2, every face is cropped again by its own first mesh and looked at once more: twice the
             time, and errors of the detector's points move the mesh less than half as much.
 
     Raises:
-        ModelError: the network's input does not match the contract.
+        ModelError: the network does not meet its contract.
     """
 
-    def __init__(
-        self, session: Session | None = None, contract: MeshContract = NATIVE, *, passes: int = 1
-    ) -> None:
-        self.session = session or Session(native_weights("mesh"))
-        self.contract = contract
+    def __init__(self, network: Network | None = None, *, passes: int = 1) -> None:
+        network = network or Networks().open("omote-mesh", "landmarks")
+        self.settings = read_settings(network.card, MeshSettings)
+        self.session = network.session
         self.passes = passes
-        shapes = list(self.session.inputs.values())
-        size = contract.size
-        wanted = (3, size, size) if contract.layout == "nchw" else (size, size, 3)
-        if len(shapes) != 1 or tuple(shapes[0][1:]) != wanted or len(self.session.outputs) != 2:
-            raise ModelError(
-                f"mesh network: takes {shapes}, not one batch of {wanted} giving points and presence: "
-                "use the network that its contract describes"
-            )
+        size = self.settings.size
+        crop = (None, 3, size, size) if self.settings.layout == "nchw" else (None, size, size, 3)
+        require(self.session, network.card.name, [Port(crop)])
+        if len(self.session.outputs) < 2:
+            raise ModelError(f"{network.card.name}: gives no presence beside the points of the mesh")
 
     @classmethod
-    def from_file(cls, path: str | Path, *, threads: int = 1, passes: int = 1) -> "FaceMesh":
-        """Load a mesh network from a file: a native one, or MediaPipe's face landmark network as ONNX."""
-        session = Session(path, Runtime(threads=threads))
-        shape = next(iter(session.inputs.values()), ())
-        contract = MEDIAPIPE if shape[-1:] == (3,) else NATIVE
-        return cls(session, contract, passes=passes)
+    def from_file(cls, path: str | Path, contract: str = "omote_mesh", *, passes: int = 1) -> "FaceMesh":
+        """Load a mesh network from a file.
+
+        Args:
+            path: the ONNX file.
+            contract: `omote_mesh`, or `mediapipe_478` for MediaPipe's face landmark network.
+            passes: as above.
+        """
+        return cls(Networks().open(Path(path), "landmarks", contract), passes=passes)
 
     def refine(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> list[Face]:
         """Return the faces with mesh, presence, pose and five points taken from the mesh.
@@ -123,38 +120,14 @@ class FaceMesh:
     def _look(
         self, pixels: npt.NDArray[Any], points: Sequence[Array]
     ) -> tuple[list[Array], npt.NDArray[np.float64]]:
-        size = self.contract.size
-        target = self.contract.template
+        size, target = self.settings.size, self.settings.template
         matrices = [similarity(five, target) for five in points]
-        crops = np.stack([_unit(_cut(pixels, matrix, size)) for matrix in matrices])
-        if self.contract.layout == "nchw":
-            crops = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
-        batches = [crops] if self.contract.batched else [crops[i : i + 1] for i in range(len(crops))]
-        results = [self.session.run(batch) for batch in batches]
-        meshes = np.concatenate([out[0].reshape(-1, POINTS, 3) for out in results])
-        logits = np.concatenate([out[1].reshape(-1) for out in results]).astype(np.float64)
-        presence = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
+        crops = [cut(pixels, matrix, (size, size)) for matrix in matrices]
+        blob = tensor(crops) if self.settings.layout == "nchw" else np.stack([unit(crop) for crop in crops])
+        found, logits = self.session.run_batch(blob)[:2]
+        presence = 1 / (1 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -60, 60)))
+        meshes = found.reshape(-1, POINTS, 3)
         return [_to_picture(mesh, matrix) for mesh, matrix in zip(meshes, matrices, strict=True)], presence
-
-
-def _cut(pixels: npt.NDArray[Any], matrix: Matrix, size: int) -> npt.NDArray[Any]:
-    """Warp the crop out of the part of the picture that it needs: reducing all of a large one takes long."""
-    corners = transform([[0, 0], [size, 0], [0, size], [size, size]], invert(matrix))
-    margin = 4 + 2 / np.hypot(matrix[0, 0], matrix[1, 0])
-    limits = np.array([pixels.shape[1], pixels.shape[0]])
-    x0, y0 = np.clip(corners.min(0) - margin, 0, np.maximum(limits - margin, 0)).astype(int)
-    x1, y1 = np.clip(corners.max(0) + margin, (x0 + margin, y0 + margin), limits).astype(int)
-    shift = matrix[:, :2] @ (x0, y0)
-    moved = np.column_stack([matrix[:, :2], matrix[:, 2] + shift])
-    return warp(pixels[y0:y1, x0:x1], moved, (size, size))
-
-
-def _unit(crop: npt.NDArray[Any]) -> Array:
-    if crop.dtype == np.uint8:
-        return np.asarray(crop, np.float32) / np.float32(255)
-    if crop.dtype == np.uint16:
-        return np.asarray(crop, np.float32) / np.float32(65535)
-    return np.asarray(crop, np.float32)
 
 
 def _to_picture(mesh: Array, matrix: Matrix) -> Array:

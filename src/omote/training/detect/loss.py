@@ -40,7 +40,7 @@ def cells(stride: int, size: int) -> Array:
 
 
 def teacher_targets(outputs: dict[str, Array], size: int) -> dict[int, Targets]:
-    """Decode the teacher's raw maps (see `omote.faces.detect.Contract`) for square pictures of `size` px."""
+    """Decode the teacher's raw maps (see `omote.faces.detect.YunetSettings`) for squares of `size` px."""
     targets = {}
     for stride in STRIDES:
         cell = cells(stride, size)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from omote.faces.align import similarity, transform
 from omote.faces.contours import POINTS
-from omote.faces.mesh import NATIVE, mesh_points
+from omote.faces.mesh import mesh_points, native_settings
 from omote.training.mesh import augment
 from omote.training.mesh.data import EYE_DISTANCE, FaceSet
 
@@ -82,7 +82,7 @@ class Sampler:
         weights = np.concatenate([sampling_weights(labelled) for labelled in sets])
         self._edges = np.cumsum(weights / weights.sum())
         self._starts = np.cumsum([0, *(len(labelled.faces) for labelled in sets)])
-        self._target = NATIVE.template * (size / NATIVE.size)
+        self._target = template_points(size)
 
     def _draw(self, rng: np.random.Generator) -> tuple[Labelled, int]:
         number = min(int(np.searchsorted(self._edges, rng.random())), len(self._edges) - 1)
@@ -136,9 +136,15 @@ class Sampler:
         return Batch(crops, meshes, present, distances)
 
 
+def template_points(size: int) -> npt.NDArray[np.float64]:
+    """The five points, (5, 2), in a crop of `size` px as the native network gets it at run time."""
+    settings = native_settings()
+    return settings.template * (size / settings.size)
+
+
 def plain_crops(labelled: Labelled, chosen: npt.NDArray[np.int64], size: int) -> Batch:
     """Crops as at run time, without jitter, of the chosen faces."""
-    target = NATIVE.template * (size / NATIVE.size)
+    target = template_points(size)
     crops, meshes, distances = [], [], []
     for i in chosen:
         matrix = similarity(labelled.faces.points[i], target)

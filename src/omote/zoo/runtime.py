@@ -1,7 +1,6 @@
 """Run an ONNX network: one explicit session type over ONNX Runtime."""
 
-import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,40 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
+from omote.zoo.batching import Array, Execute, Merger, Pieces, Shape, cpu_rows, has_rows, out_of_memory
+from omote.zoo.buffers import Buffers
+from omote.zoo.devices import Device, Runtime
+from omote.zoo.loading import onnxruntime_offline, open_session, read_network, reason
+from omote.zoo.onnx_file import open_batch_axis
+from omote.zoo.samples import rows_independent
 
-Shape = tuple[int | str | None, ...]
-"""Sizes of the axes; a name or None where the graph leaves an axis open."""
+__all__ = ["Device", "Runtime", "Session", "Shape", "onnxruntime_offline"]
 
-
-def onnxruntime_offline() -> Any:
-    """Import ONNX Runtime without its telemetry.
-
-    Since 1.29 its official builds report to Microsoft, and keep a device identifier and a database in the
-    user's cache, unless the environment forbids it before the import.
-    """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()  # for Windows, which does not heed the variable
-    return onnxruntime
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """Where and how networks run.
-
-    Attributes:
-        device: `cpu`.
-        threads: intra-op threads. One is the default because ONNX Runtime's own threads spin and are slower
-            than parallel workers on shared machines; films run several frames in parallel instead.
-    """
-
-    device: str = "cpu"
-    threads: int = 1
+_DEVICE_ROWS = 8
+_SIDE = 64
+"""Open heights and widths in the self-check."""
 
 
 class Session:
     """An ONNX network, safe to call from several threads at once.
+
+    On the CPU calls run in parallel. Elsewhere they would wait for one another: there, calls that wait are
+    joined into one batch, if the network's rows are independent, which is tried once at loading.
 
     Args:
         model: a path, or the ONNX file as bytes. The graph is always loaded from bytes, so it cannot
@@ -50,42 +34,118 @@ class Session:
         runtime: where and how it runs.
         label: what to call it in messages; the path unless said.
 
+    Attributes:
+        label: the network's name in messages.
+        inputs: names and shapes in graph order; an axis of open size is a name or None.
+        output_shapes: likewise.
+        outputs: their names.
+
     Raises:
-        ModelError: the file is missing or is not a network that ONNX Runtime can load.
+        ModelError: the file is missing, is not a network that ONNX Runtime can load, reaches for other files,
+            is too large, or the device is not at hand.
     """
 
     def __init__(
         self, model: str | Path | bytes, runtime: Runtime | None = None, label: str | None = None
     ) -> None:
-        runtime = runtime or Runtime()
-        onnxruntime = onnxruntime_offline()
+        self.runtime = runtime or Runtime()
         self.label = label or ("network" if isinstance(model, bytes) else str(model))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = runtime.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            data = model if isinstance(model, bytes) else Path(model).read_bytes()
-            self._session: Any = onnxruntime.InferenceSession(
-                data, sess_options=options, providers=["CPUExecutionProvider"]
-            )
-        except OSError as error:
-            raise ModelError(f"{self.label}: cannot read the network ({error.strerror})") from error
-        except Exception as error:  # ONNX Runtime raises its own unrelated classes
-            raise ModelError(f"{self.label}: not a network that ONNX Runtime can load") from error
-        self.inputs: dict[str, Shape] = {v.name: tuple(v.shape) for v in self._session.get_inputs()}
-        self.output_shapes: dict[str, Shape] = {v.name: tuple(v.shape) for v in self._session.get_outputs()}
-        self.outputs: tuple[str, ...] = tuple(self.output_shapes)
+        data = read_network(model, self.label)
+        self._session: Any = None
+        self._buffers: Buffers | None = None
+        joinable = self._open_for_batches(data) if self._wants_batches() else False
+        if self._session is None:
+            self._use(open_session(data, self.runtime, self.label))
+        self._run: Execute = self._once
+        self._run_rows: Execute = Pieces(self._once, self._rowed, self._piece_rows).run
+        if self.runtime.merges and joinable:
+            limit = self.runtime.batch or _DEVICE_ROWS
+            self._run = self._run_rows = Merger(self._run_rows, self._rowed, limit).run
+        elif self.runtime.merges:  # calls take turns
+            self._run = Merger(self._once, self._rowed, 1).run
+            self._run_rows = Pieces(self._run, self._rowed, self._piece_rows).run
 
     def run(self, *inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        """Run the network on its inputs in graph order; the outputs come in graph order."""
-        feeds = dict(zip(self.inputs, inputs, strict=True))
-        return list(self._session.run(None, feeds))
+        """Run the network on its inputs in graph order; the outputs come in graph order.
+
+        Raises:
+            ModelError: ONNX Runtime refuses the inputs, the memory does not suffice, or the session was
+                released.
+        """
+        return self._told(self._run, inputs)
 
     def run_batch(self, *inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        """Run on a batch, (B, ...) each: at once if the graph leaves its first axis open, else one by one."""
-        first = next(iter(self.inputs.values()))
-        if not isinstance(first[0], int) or first[0] == len(inputs[0]):
-            return self.run(*inputs)
-        singles = [self.run(*(value[i : i + 1] for value in inputs)) for i in range(len(inputs[0]))]
-        return [np.concatenate(parts) for parts in zip(*singles, strict=True)]
+        """Run on a batch, (B, ...) each.
+
+        Networks with an open first axis get as many rows at once as are good for the device, others one by
+        one; outputs are joined along their first axis. Inputs without rows, such as a weight of shape (1,),
+        serve for the whole batch. When the device's memory does not suffice, the pieces are halved.
+
+        Raises:
+            ModelError: as `run`.
+        """
+        return self._told(self._run_rows, inputs)
+
+    def release(self) -> None:
+        """Free the network's memory when the calls under way have ended; later calls raise ModelError."""
+        self._session = self._buffers = None
+
+    def _use(self, session: Any) -> None:
+        self._session = session
+        self.inputs: dict[str, Shape] = {v.name: tuple(v.shape) for v in session.get_inputs()}
+        self.output_shapes: dict[str, Shape] = {v.name: tuple(v.shape) for v in session.get_outputs()}
+        self.outputs: tuple[str, ...] = tuple(self.output_shapes)
+        self._rowed = [has_rows(shape) for shape in self.inputs.values()]
+        memory = self.runtime.target.memory
+        # Only the merger sees to it that one caller at a time uses the buffers.
+        if memory is not None and self.runtime.merges:
+            self._buffers = Buffers(session, memory, self.runtime.target.number)
+
+    def _wants_batches(self) -> bool:
+        """On the CPU batches gain too little to pay for the self-check."""
+        return self.runtime.merges or self.runtime.batch is not None or not self.runtime.target.parallel
+
+    def _open_for_batches(self, data: bytes) -> bool:
+        """Open the network with a batch axis if that changes no result; says whether rows are independent."""
+        exact = self.runtime.target.parallel
+        try:
+            self._use(open_session(open_batch_axis(data, self.label), self.runtime, self.label))
+        except ModelError:
+            return False
+        if rows_independent(self._once, self._session.get_inputs(), _SIDE, 1e-4 if exact else 1e-2):
+            return True
+        self.release()
+        return False
+
+    def _piece_rows(self, inputs: Sequence[Array]) -> int:
+        """How many rows to run at once."""
+        if any(rows and shape[0] == 1 for rows, shape in zip(self._rowed, self.inputs.values(), strict=True)):
+            return 1
+        if self.runtime.batch is not None:
+            return self.runtime.batch
+        return cpu_rows(inputs, self._rowed) if self.runtime.target.parallel else _DEVICE_ROWS
+
+    def _once(self, inputs: Sequence[Array]) -> list[Array]:
+        session, buffers = self._session, self._buffers
+        if session is None:
+            raise ModelError(f"{self.label}: was released and cannot run any more")
+        feeds = dict(zip(self.inputs, inputs, strict=True))
+        return buffers.run(feeds) if buffers else list(session.run(None, feeds))
+
+    def _told(self, run: Execute, inputs: Sequence[Array]) -> list[Array]:
+        """Run, and say in one line what went wrong."""
+        if len(inputs) != len(self.inputs):
+            raise ModelError(f"{self.label}: takes {len(self.inputs)} inputs, was given {len(inputs)}")
+        try:
+            return run(inputs)
+        except ModelError:
+            raise
+        except Exception as error:  # ONNX Runtime raises its own unrelated classes
+            if out_of_memory(error):
+                device = self.runtime.target
+                elsewhere = "" if device.parallel else ", or --device cpu"
+                raise ModelError(
+                    f"{self.label}: the memory of {device} does not suffice for one call: close other "
+                    f"programs, choose a smaller network or size{elsewhere}"
+                ) from error
+            raise ModelError(f"{self.label}: cannot run on these inputs ({reason(error)})") from error

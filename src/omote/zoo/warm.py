@@ -1,0 +1,65 @@
+"""Optimised graphs of earlier starts, so that the next start need not optimise them again."""
+
+import contextlib
+import hashlib
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+_DIGEST = 32
+
+
+class GraphCache:
+    """A folder of optimised graphs. What is damaged there counts as missing; what cannot be written is left.
+
+    An entry is the SHA-256 of the graph followed by the graph. Optimised graphs are laid out for the
+    processor and the version of ONNX Runtime that made them, so both are part of the key.
+
+    Args:
+        folder: made when the first graph is kept.
+        version: of ONNX Runtime.
+    """
+
+    def __init__(self, folder: Path, version: str) -> None:
+        self.folder = folder
+        self._maker = "\n".join((version, *_processor())).encode()
+
+    def key(self, data: bytes) -> str:
+        """Name of the entry for a network."""
+        return hashlib.sha256(hashlib.sha256(data).digest() + self._maker).hexdigest()
+
+    def read(self, key: str) -> bytes | None:
+        """Return a graph; None if there is none, or if it is damaged."""
+        try:
+            content = self._file(key).read_bytes()
+        except OSError:
+            return None
+        digest, graph = content[:_DIGEST], content[_DIGEST:]
+        return graph if hashlib.sha256(graph).digest() == digest else None
+
+    def write(self, key: str, optimised: Path) -> None:
+        """Keep the graph in a file that ONNX Runtime wrote. Two processes may do so at once."""
+        with contextlib.suppress(OSError):  # a full disk or a foreign folder costs time only
+            graph = optimised.read_bytes()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=key[:16], suffix=".part", dir=self.folder)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(graph).digest())
+                    file.write(graph)
+                os.replace(name, self._file(key))
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{key}.graph"
+
+
+def _processor() -> tuple[str, ...]:
+    """What tells this processor's instruction sets from another's."""
+    flags = ""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return platform.system(), platform.machine(), platform.processor(), " ".join(sorted(flags.split()))

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from omote.pipelines import Progress, SwapReport
 
@@ -36,6 +38,13 @@ def film_progress(title: str) -> "Iterator[Callable[[Progress], None]]":
             )
 
         yield report
+
+
+def help_if_alone(context: typer.Context) -> None:
+    """Show the help of a group of commands that is called without a command (exit 2)."""
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
 
 
 def summary(result: "SwapReport", stages: bool = False) -> None:

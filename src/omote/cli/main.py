@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from omote._version import __version__
-from omote.cli import demo, doctor, faces, swap
+from omote.cli import demo, doctor, faces, models, swap
 from omote.cli.config import load_config
+from omote.cli.console import help_if_alone
 from omote.errors import OmoteError
 
 _INTERRUPTED = 130
@@ -21,7 +22,6 @@ app = typer.Typer(
     help="Find and swap faces in photos and films, offline.",
     epilog='Options may also stand in omote.toml ([swap] colour = "reinhard") or the environment '
     "(OMOTE_SWAP_COLOUR=reinhard).",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "OMOTE", "help_option_names": ["-h", "--help"]},
@@ -30,6 +30,7 @@ app.command("swap")(swap.swap)
 app.command("faces")(faces.faces)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.add_typer(models.app, name="models")
 
 
 def _version(wanted: bool) -> None:
@@ -38,7 +39,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
     context: typer.Context,
     version: Annotated[
@@ -48,6 +49,7 @@ def options(
 ) -> None:
     """Find and swap faces in photos and films, offline."""
     context.default_map = load_config(context)
+    help_if_alone(context)
 
 
 def run(arguments: Sequence[str]) -> int:

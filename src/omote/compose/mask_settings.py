@@ -23,7 +23,8 @@ class MaskSettings:
     Attributes:
         box: leave out `padding` and fade over `edge`. Without it only a thin rim of the crop is left out.
         face: the convex hull of the face's landmarks.
-        occlusion: networks that find what lies before the target's face: hands, hair, glasses.
+        occlusion: networks that find what lies before the target's face: hands, hair, glasses. A parser
+            will do: what it does not take for a face is in the way.
         areas: areas by landmarks, one or several together: `face`, `upper-face`, `lower-face`, `mouth`.
         regions: regions that `parser` finds in the swapped face, one or several together; empty for all that
             belong to a face, None for no parser.

@@ -23,8 +23,8 @@ def box_mask(size: int, blur: float = 0.15, padding: float | Sequence[float] = 0
     """
     rims = [float(padding)] * 4 if isinstance(padding, int | float) else [float(rim) for rim in padding]
     top, right, bottom, left = rims
-    near = (np.arange(size) + 0.5) / size
-    rows, columns = np.minimum(near - top, 1 - near - bottom), np.minimum(near - left, 1 - near - right)
+    near, far = (np.arange(size) + 0.5) / size, (size - np.arange(size) - 0.5) / size
+    rows, columns = np.minimum(near - top, far - bottom), np.minimum(near - left, far - right)
     down, across = (
         smooth_step((distance - 0.5 / size) / max(blur, 1.0 / size)) for distance in (rows, columns)
     )

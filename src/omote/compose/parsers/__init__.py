@@ -19,15 +19,16 @@ def open_maskers(settings: MaskSettings, networks: Networks) -> tuple[Masker, ..
     """Open the networks that mask settings ask for: those for occlusion, then the parser.
 
     Raises:
-        UsageError: there is no such network or region, or the network is for the other purpose.
+        UsageError: there is no such network or region, or the parser knows no regions.
         ModelError: a file is missing or does not meet its contract.
     """
     maskers: list[Masker] = []
     for name in settings.occlusion:
         network = networks.open(name, "mask")
-        if network.card.adapter not in OCCLUDERS:
-            raise UsageError(f"{name} finds regions, not what lies before a face: use region, or xseg_1")
-        maskers.append(OCCLUDERS[network.card.adapter](network))
+        if network.card.adapter in OCCLUDERS:
+            maskers.append(OCCLUDERS[network.card.adapter](network))
+        else:  # what is no region of a face lies before it
+            maskers.append(PARSERS[network.card.adapter](network, looks_at="target"))
     if settings.regions is not None:
         network = networks.open(settings.parser, "mask")
         if network.card.adapter not in PARSERS:

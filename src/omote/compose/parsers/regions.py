@@ -38,15 +38,15 @@ class RegionParser(ABC):
         network: the parser.
         regions: where the new face may show: names of its card, or their ends: `eye` is both eyes. All that
             belong to a face unless said.
+        looks_at: the result, to show chosen regions of the new face; the target, to keep what lies before
+            the old one.
 
     Raises:
         UsageError: the network knows no such region.
         ModelError: the graph does not meet the contract.
     """
 
-    looks_at: LooksAt = "result"
-
-    def __init__(self, network: Network, regions: Sequence[str] = ()) -> None:
+    def __init__(self, network: Network, regions: Sequence[str] = (), looks_at: LooksAt = "result") -> None:
         name, settings = network.card.name, read_settings(network.card, Settings)
         if missing := set(settings.face) - set(settings.regions):
             raise ModelError(f"{name}: its face has regions that it does not know: {', '.join(missing)}")
@@ -57,6 +57,7 @@ class RegionParser(ABC):
             inputs=[Port((None, 3, side, side))],
             outputs=[Port((None, len(settings.regions), side, side))],
         )
+        self.looks_at = looks_at
         self._session = network.session
         self._side = side
         self._chosen = _indices(name, settings.regions, regions or settings.face)

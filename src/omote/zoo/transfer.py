@@ -345,7 +345,8 @@ _CURE = "free some space, or set OMOTE_HOME to a folder on another disk"
 
 
 def _require_room(part: Path, wanted: int) -> None:
-    free = shutil.disk_usage(part.parent).free
+    with _writing(part):
+        free = shutil.disk_usage(part.parent).free
     if free < wanted:
         raise InputError(
             f"{part.parent}: the disk is full: {wanted / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free; "
@@ -411,10 +412,10 @@ def _reasons(url: str) -> Iterator[None]:
         raise TransferError(f"the certificate of {host} is not accepted ({error})") from error
     except trouble.ProxyError as error:
         raise _Passing("the proxy does not let through") from error
+    except trouble.NewConnectionError as error:  # before timeouts, of which it is a kind
+        raise _Passing(f"{host} cannot be reached") from error
     except (trouble.TimeoutError, TimeoutError) as error:
         raise _Passing(f"{host} does not answer") from error
-    except trouble.NewConnectionError as error:
-        raise _Passing(f"{host} cannot be reached") from error
     except (trouble.HTTPError, ConnectionError) as error:
         raise _Passing("the connection broke off") from error
 

@@ -13,7 +13,7 @@ Execute = Callable[[Sequence[Array]], list[Array]]
 Shape = tuple[int | str | None, ...]
 """Sizes of the axes; a name or None where the graph leaves an axis open."""
 
-_PIECE_BYTES = 512 * 1024
+_PIECE_BYTES = 256 * 1024
 
 
 def has_rows(shape: Shape) -> bool:
@@ -28,8 +28,8 @@ def cpu_rows(inputs: Sequence[Array], rowed: Sequence[bool]) -> int:
     """How many rows the CPU should be given at once.
 
     A batch saves the cost of a call and, in fully connected layers, loads the weights once; but its
-    activations leave the cache sooner. So a piece is as large as half of a usual second-level cache
-    (`benchmarks/runtime.py` has the figures).
+    activations leave the cache sooner. So the inputs of a piece fill a quarter of a usual second-level
+    cache at most, and larger crops run one by one (`benchmarks/runtime.py` has the figures).
     """
     row = sum(value[:1].nbytes for value, rows in zip(inputs, rowed, strict=True) if rows)
     return max(1, _PIECE_BYTES // max(row, 1))

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from omote.errors import ModelError
+from omote.zoo.admission import admit, admit_size
 from omote.zoo.devices import Device, Runtime
-from omote.zoo.onnx_file import survey
-from omote.zoo.warm import GraphCache
-
-MOST_BYTES = 2**31 - 1
-"""Largest file that is opened: what protobuf can hold."""
+from omote.zoo.onnx_file import node_count
+from omote.zoo.warm import GraphCache, worth_keeping
 
 
 def onnxruntime_offline() -> Any:
@@ -28,20 +26,18 @@ def onnxruntime_offline() -> Any:
 
 
 def read_network(model: str | Path | bytes, label: str) -> bytes:
-    """Return the file of a network, checked before ONNX Runtime sees it.
+    """Read the file of a network and check it before ONNX Runtime sees it.
 
     Raises:
         ModelError: it cannot be read, is too large, is no ONNX file, or reaches for other files.
     """
     try:
-        size = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
-        if size > MOST_BYTES:
-            raise ModelError(f"{label}: {size} bytes are more than a network may have ({MOST_BYTES})")
+        if not isinstance(model, bytes):
+            admit_size(label, Path(model).stat().st_size)
         data = model if isinstance(model, bytes) else Path(model).read_bytes()
     except OSError as error:
         raise ModelError(f"{label}: cannot read the network ({error.strerror})") from error
-    if survey(data, label).external:
-        raise ModelError(f"{label}: keeps tensors in other files: use a network that is one file")
+    admit(label, ".onnx", data)
     return data
 
 
@@ -60,7 +56,12 @@ def open_session(data: bytes, runtime: Runtime, label: str, profile: str | None 
     onnxruntime = onnxruntime_offline()
     device = runtime.target
     _require_provider(onnxruntime, device)
-    if device.parallel and runtime.cache is not None and profile is None:
+    if (
+        runtime.cache is not None
+        and profile is None
+        and device.parallel
+        and worth_keeping(node_count(data, label), len(data))
+    ):
         return _open_warm(onnxruntime, data, runtime, label, runtime.cache)
     options = _options(onnxruntime, runtime)
     if profile is not None:

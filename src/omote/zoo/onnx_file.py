@@ -38,12 +38,9 @@ _DEEPEST = 64
 """Graphs within graphs; published networks have two levels at most."""
 
 
-class _Field(NamedTuple):
-    """One field of a message: its number, its value, and the bytes as they stand in the file."""
-
-    number: int
-    value: int | memoryview
-    raw: memoryview
+_Value = int | memoryview
+_Field = tuple[int, _Value, int, int]
+"""One field of a message: its number, its value, and where it starts and ends in the message."""
 
 
 class _Malformed(Exception):
@@ -145,11 +142,11 @@ def open_batch_axis(data: bytes, label: str = "network") -> bytes:
     try:
         constants = {_name(tensor, _TENSOR_NAME) for tensor in _initializers(data)}
         parts: list[bytes | memoryview] = []
-        for field in _fields(memoryview(data)):
-            if field.number == _MODEL_GRAPH:
-                parts.append(_message(_MODEL_GRAPH, _opened_graph(_view(field), constants)))
+        for number, value, start, end in _fields(memoryview(data)):
+            if number == _MODEL_GRAPH:
+                parts.append(_message(_MODEL_GRAPH, _opened_graph(_bytes(value), constants)))
             else:
-                parts.append(field.raw)
+                parts.append(data[start:end])
         return b"".join(parts)
     except _Malformed as error:
         raise _told(label, error) from error
@@ -181,57 +178,57 @@ _FIXED = {1: 8, 5: 4}
 
 
 def _fields(view: memoryview) -> Iterator[_Field]:
-    place = 0
-    while place < len(view):
+    place, end = 0, len(view)
+    while place < end:
         start = place
-        tag, place = _varint(view, place)
+        tag = view[place]
+        place += 1
+        if tag > 0x7F:
+            tag, place = _varint(view, start)
         number, kind = tag >> 3, tag & 7
-        value: int | memoryview
+        value: _Value
         if kind == 0:
             value, place = _varint(view, place)
         else:
-            if kind == 2:
+            if kind == 2 and place < end and view[place] < 0x80:  # most are short: worth a path of its own
+                size = view[place]
+                place += 1
+            elif kind == 2:
                 size, place = _varint(view, place)
             elif kind in _FIXED:
                 size = _FIXED[kind]
             else:
                 raise _Malformed(f"wire type {kind} is not used in ONNX")
-            if size > len(view) - place:
+            if size > end - place:
                 raise _Malformed("it ends too early")
             value = view[place : place + size]
             place += size
         if number == 0:
             raise _Malformed("a field has the number 0")
-        yield _Field(number, value, view[start:place])
+        yield number, value, start, place
 
 
-def _view(field: _Field) -> memoryview:
-    if isinstance(field.value, int):
-        raise _Malformed(f"field {field.number} is a number")
-    return field.value
+def _bytes(value: _Value) -> memoryview:
+    if isinstance(value, int):
+        raise _Malformed("there is a number where a message should be")
+    return value
 
 
-def _number(field: _Field) -> int:
-    if not isinstance(field.value, int):
-        raise _Malformed(f"field {field.number} is no number")
-    return field.value
+def _views(view: memoryview, wanted: int) -> Iterator[memoryview]:
+    return (_bytes(value) for number, value, _, _ in _fields(view) if number == wanted)
 
 
-def _views(view: memoryview, *numbers: int) -> Iterator[memoryview]:
-    return (_view(field) for field in _fields(view) if field.number in numbers)
-
-
-def _numbers(view: memoryview, number: int) -> Iterator[int]:
+def _numbers(view: memoryview, wanted: int) -> Iterator[int]:
     """A repeated whole number, packed or not."""
-    for field in _fields(view):
-        if field.number != number:
+    for number, packed, _, _ in _fields(view):
+        if number != wanted:
             continue
-        if isinstance(field.value, int):
-            yield field.value
+        if isinstance(packed, int):
+            yield packed
             continue
         place = 0
-        while place < len(field.value):
-            value, place = _varint(field.value, place)
+        while place < len(packed):
+            value, place = _varint(packed, place)
             yield value
 
 
@@ -286,10 +283,12 @@ def _walk_in(kind: str, view: memoryview, depth: int) -> Iterator[tuple[str, mem
         raise _Malformed(f"its graphs are nested more than {_DEEPEST} deep")
     if kind in ("node", "tensor"):
         yield kind, view
-    for field in _fields(view):
-        inner = _INNER[kind].get(field.number)
-        if inner is not None:
-            yield from _walk_in(inner, _view(field), depth + (inner == "graph"))
+    inside = _INNER[kind]
+    if inside:
+        for number, value, _, _ in _fields(view):
+            if number in inside:
+                inner = inside[number]
+                yield from _walk_in(inner, _bytes(value), depth + (inner == "graph"))
 
 
 _INNER: Mapping[str, Mapping[int, str]] = {
@@ -309,15 +308,15 @@ _INNER: Mapping[str, Mapping[int, str]] = {
 
 def _opened_graph(graph: memoryview, constants: set[str]) -> bytes:
     parts: list[bytes | memoryview] = []
-    for field in _fields(graph):
-        if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
-            info = _view(field)
-            least = 2 if field.number == _GRAPH_INPUT else 1
+    for number, value, start, end in _fields(graph):
+        if number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
+            info = _bytes(value)
+            least = 2 if number == _GRAPH_INPUT else 1
             if _name(info, _INFO_NAME) not in constants and _batch_of_one(info, least):
-                parts.append(_message(field.number, _opened_info(info)))
+                parts.append(_message(number, _opened_info(info)))
                 continue
-        if field.number != _GRAPH_VALUE_INFO:
-            parts.append(field.raw)
+        if number != _GRAPH_VALUE_INFO:
+            parts.append(graph[start:end])
     return b"".join(parts)
 
 
@@ -340,14 +339,14 @@ def _opened_info(info: memoryview) -> bytes:
     def opened(view: memoryview, level: int) -> bytes:
         parts: list[bytes | memoryview] = []
         first = True
-        for field in _fields(view):
-            if level < len(path) and field.number == path[level]:
-                parts.append(_message(field.number, opened(_view(field), level + 1)))
-            elif level == len(path) and field.number == _SHAPE_DIM and first:
+        for number, value, start, end in _fields(view):
+            if level < len(path) and number == path[level]:
+                parts.append(_message(number, opened(_bytes(value), level + 1)))
+            elif level == len(path) and number == _SHAPE_DIM and first:
                 parts.append(_message(_SHAPE_DIM, _message(_DIM_PARAM, BATCH.encode())))
                 first = False
             else:
-                parts.append(field.raw)
+                parts.append(view[start:end])
         return b"".join(parts)
 
     return opened(info, 0)
@@ -365,8 +364,8 @@ def _dims(tensor: memoryview) -> tuple[int, ...]:
 
 def _is_external(tensor: memoryview) -> bool:
     return any(
-        field.number == _TENSOR_EXTERNAL or (field.number == _TENSOR_LOCATION and field.value != 0)
-        for field in _fields(tensor)
+        number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value != 0)
+        for number, value, _, _ in _fields(tensor)
     )
 
 

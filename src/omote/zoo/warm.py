@@ -5,15 +5,17 @@ import hashlib
 import os
 import platform
 import tempfile
+import zlib
 from pathlib import Path
 
-_DIGEST = 32
+_CHECK = 4
+_BYTES_PER_NODE = 16_000
 
 
 class GraphCache:
     """A folder of optimised graphs. What is damaged there counts as missing; what cannot be written is left.
 
-    An entry is the SHA-256 of the graph followed by the graph. Optimised graphs are laid out for the
+    An entry is the CRC-32 of the graph followed by the graph. Optimised graphs are laid out for the
     processor and the version of ONNX Runtime that made them, so both are part of the key.
 
     Args:
@@ -35,8 +37,8 @@ class GraphCache:
             content = self._file(key).read_bytes()
         except OSError:
             return None
-        digest, graph = content[:_DIGEST], content[_DIGEST:]
-        return graph if hashlib.sha256(graph).digest() == digest else None
+        check, graph = content[:_CHECK], content[_CHECK:]
+        return graph if _check(graph) == check else None
 
     def write(self, key: str, optimised: Path) -> None:
         """Keep the graph in a file that ONNX Runtime wrote. Two processes may do so at once."""
@@ -46,7 +48,7 @@ class GraphCache:
             handle, name = tempfile.mkstemp(prefix=key[:16], suffix=".part", dir=self.folder)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(hashlib.sha256(graph).digest())
+                    file.write(_check(graph))
                     file.write(graph)
                 os.replace(name, self._file(key))
             except BaseException:
@@ -55,6 +57,19 @@ class GraphCache:
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}.graph"
+
+
+def worth_keeping(nodes: int, size: int) -> bool:
+    """Whether a network starts faster from an optimised graph.
+
+    What is saved grows with its nodes, what hashing and reading cost with its bytes; see
+    `benchmarks/runtime.py`.
+    """
+    return size <= nodes * _BYTES_PER_NODE
+
+
+def _check(graph: bytes) -> bytes:
+    return zlib.crc32(graph).to_bytes(_CHECK, "big")
 
 
 def _processor() -> tuple[str, ...]:

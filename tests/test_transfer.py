@@ -33,19 +33,19 @@ def part(tmp_path: Path) -> Path:
     return tmp_path / "net.onnx.part"
 
 
-def quick(**options: Any) -> Transfer:
+class Quick(Transfer):
     """A transfer that does not really wait; `slept` says how long it would have."""
-    slept: list[float] = []
-    made = Transfer(sleep=slept.append, **options)
-    made.slept = slept  # type: ignore[attr-defined]
-    return made
+
+    def __init__(self, **options: Any) -> None:
+        self.slept: list[float] = []
+        super().__init__(sleep=self.slept.append, **options)
 
 
 def begin(server: FileServer, part: Path, path: str = "/net.onnx", **options: Any) -> str:
     """Leave a half-fetched file: the server cuts the connection, and there are no retries."""
     url = server.serve(path, DATA, script=[("cut", HALF)], **options)
     with pytest.raises(TransferError, match="broke off"):
-        quick(retries=-1).fetch(url, part)
+        Quick(retries=-1).fetch(url, part)
     assert part.stat().st_size == HALF
     server.requests.clear()
     server.sent = 0
@@ -54,7 +54,7 @@ def begin(server: FileServer, part: Path, path: str = "/net.onnx", **options: An
 
 def test_whole_file(server: FileServer, part: Path):
     told: list[tuple[int, int | None]] = []
-    joined = quick().fetch(server.serve("/net.onnx", DATA), part, len(DATA), lambda *now: told.append(now))
+    joined = Quick().fetch(server.serve("/net.onnx", DATA), part, len(DATA), lambda *now: told.append(now))
     assert part.read_bytes() == DATA
     assert not joined
     assert told[0] == (0, len(DATA))
@@ -64,7 +64,7 @@ def test_whole_file(server: FileServer, part: Path):
 
 def test_cut_is_gone_on_with_at_once(server: FileServer, part: Path):
     url = server.serve("/net.onnx", DATA, script=[("cut", HALF)])
-    transfer = quick()
+    transfer = Quick()
     assert transfer.fetch(url, part)
     assert part.read_bytes() == DATA
     assert server.sent == len(DATA)
@@ -74,28 +74,28 @@ def test_cut_is_gone_on_with_at_once(server: FileServer, part: Path):
 
 def test_part_survives_the_process(server: FileServer, part: Path):
     url = begin(server, part)
-    assert quick().fetch(url, part)
+    assert Quick().fetch(url, part)
     assert part.read_bytes() == DATA
     assert server.sent == len(DATA) - HALF
 
 
 def test_many_cuts_do_not_use_up_the_retries(server: FileServer, part: Path):
     url = server.serve("/net.onnx", DATA, script=[("cut", 70_000)] * 9)
-    quick(retries=1).fetch(url, part)
+    Quick(retries=1).fetch(url, part)
     assert part.read_bytes() == DATA
     assert server.sent == len(DATA)
 
 
 def test_server_that_ignores_ranges(server: FileServer, part: Path):
     url = begin(server, part, ranges=False)
-    assert not quick().fetch(url, part)
+    assert not Quick().fetch(url, part)
     assert part.read_bytes() == DATA
 
 
 def test_cuts_of_a_server_that_ignores_ranges_end(server: FileServer, part: Path):
     url = server.serve("/net.onnx", DATA, ranges=False, script=[("cut", HALF)] * 50)
     with pytest.raises(TransferError, match=f"broke off after {HALF} of {len(DATA)} bytes|broke off"):
-        quick(retries=2).fetch(url, part)
+        Quick(retries=2).fetch(url, part)
     assert len(server.requests) == 4
 
 
@@ -104,7 +104,7 @@ def test_file_that_changed_meanwhile(server: FileServer, part: Path, size: int):
     url = begin(server, part)
     fresh = os.urandom(size)
     server.serve("/net.onnx", fresh, etag='"2"')
-    quick().fetch(url, part)
+    Quick().fetch(url, part)
     assert part.read_bytes() == fresh
 
 
@@ -112,28 +112,28 @@ def test_file_that_changed_on_a_server_without_versions(server: FileServer, part
     url = begin(server, part, etag=None)
     fresh = os.urandom(len(DATA) + 5)
     server.serve("/net.onnx", fresh, etag=None)
-    quick().fetch(url, part, proven=True)
+    Quick().fetch(url, part, proven=True)
     assert [request.headers.get("range") for request in server.requests] == [f"bytes={HALF}-", None]
     assert part.read_bytes() == fresh
 
 
 def test_part_without_version_needs_a_digest(server: FileServer, part: Path):
     url = begin(server, part, etag=None)
-    quick().fetch(url, part)
+    Quick().fetch(url, part)
     assert "range" not in server.requests[0].headers
     assert part.read_bytes() == DATA
 
 
 def test_weak_version_proves_nothing(server: FileServer, part: Path):
     url = begin(server, part, etag='W/"1"')
-    quick().fetch(url, part)
+    Quick().fetch(url, part)
     assert "range" not in server.requests[0].headers
 
 
 @pytest.mark.parametrize("proven", [True, False])
 def test_part_of_another_mirror_needs_a_digest(server: FileServer, part: Path, proven: bool):
     begin(server, part)
-    quick().fetch(server.serve("/mirror.onnx", DATA), part, proven=proven)
+    Quick().fetch(server.serve("/mirror.onnx", DATA), part, proven=proven)
     assert part.read_bytes() == DATA
     assert server.requests[0].headers.get("range") == (f"bytes={HALF}-" if proven else None)
     assert "if-range" not in server.requests[0].headers
@@ -142,27 +142,27 @@ def test_part_of_another_mirror_needs_a_digest(server: FileServer, part: Path, p
 def test_part_that_is_whole(server: FileServer, part: Path):
     url = begin(server, part)
     part.write_bytes(DATA)
-    assert quick().fetch(url, part)
+    assert Quick().fetch(url, part)
     assert (part.read_bytes(), server.sent) == (DATA, 0)
 
 
 def test_part_that_is_longer_than_the_file(server: FileServer, part: Path):
     url = begin(server, part)
     part.write_bytes(DATA + b"more")
-    quick().fetch(url, part)
+    Quick().fetch(url, part)
     assert part.read_bytes() == DATA
 
 
 def test_part_of_unknown_origin(server: FileServer, part: Path):
     part.write_bytes(b"whatever")
-    quick().fetch(server.serve("/net.onnx", DATA), part, proven=True)
+    Quick().fetch(server.serve("/net.onnx", DATA), part, proven=True)
     assert part.read_bytes() == DATA
 
 
 def test_damaged_notes_of_a_part(server: FileServer, part: Path):
     url = begin(server, part)
     part.with_name(part.name + ".json").write_text("{")
-    quick().fetch(url, part)
+    Quick().fetch(url, part)
     assert part.read_bytes() == DATA
 
 
@@ -177,39 +177,39 @@ def test_ranges_may_be_answered_in_pieces(server: FileServer, part: Path, monkey
         handler._answer(206, {"Content-Range": f"bytes {start}-{end - 1}/{len(DATA)}"}, data[start:end])
 
     monkeypatch.setattr("tests.file_server._Handler._serve", serve)
-    quick().fetch(url, part)
+    Quick().fetch(url, part)
     assert part.read_bytes() == DATA
 
 
 def test_always_truncated(server: FileServer, part: Path):
     url = server.serve("/net.onnx", DATA, script=[("cut", 0)] * 20)
-    transfer = quick(retries=3, pause=0.5)
+    transfer = Quick(retries=3, pause=0.5)
     with pytest.raises(TransferError, match="broke off"):
         transfer.fetch(url, part)
     assert len(server.requests) == 4
-    assert transfer.slept == [0.5, 1.0, 2.0]  # type: ignore[attr-defined]
+    assert transfer.slept == [0.5, 1.0, 2.0]
 
 
 def test_503_then_200(server: FileServer, part: Path):
     url = server.serve("/net.onnx", DATA, script=[("status", 503, {"Retry-After": "7"})])
-    transfer = quick()
+    transfer = Quick()
     transfer.fetch(url, part)
     assert part.read_bytes() == DATA
-    assert transfer.slept == [7.0]  # type: ignore[attr-defined]
+    assert transfer.slept == [7.0]
 
 
 def test_nobody_waits_for_hours(server: FileServer, part: Path):
     url = server.serve("/net.onnx", DATA, script=[("status", 429, {"Retry-After": "7200"})])
-    transfer = quick()
+    transfer = Quick()
     transfer.fetch(url, part)
-    assert transfer.slept == [60.0]  # type: ignore[attr-defined]
+    assert transfer.slept == [60.0]
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "not found"), (403, "forbidden"), (401, "login")])
 def test_refusals_are_not_tried_again(server: FileServer, part: Path, status: int, words: str):
     url = server.serve("/net.onnx", DATA, script=[("status", status, {})])
     with pytest.raises(TransferError, match=f"answers {status} .*{words}"):
-        quick().fetch(url, part)
+        Quick().fetch(url, part)
     assert len(server.requests) == 1
     assert not part.exists()
 
@@ -220,7 +220,7 @@ def test_redirect(server: FileServer, part: Path, status: int, relative: bool):
     place = "/there/net.onnx" if relative else server.url("/there/net.onnx")
     url = server.serve("/net.onnx", b"", script=[("status", status, {"Location": place})])
     server.serve("/there/net.onnx", DATA)
-    quick().fetch(url, part)
+    Quick().fetch(url, part)
     assert part.read_bytes() == DATA
 
 
@@ -230,7 +230,7 @@ def test_cut_behind_a_redirect(server: FileServer, part: Path):
     url = server.serve("/net.onnx", b"", script=[leads, again])
     server.serve("/there/net.onnx?signature=1", DATA, script=[("cut", HALF)])
     server.serve("/there/net.onnx?signature=2", DATA)
-    assert quick().fetch(url, part)
+    assert Quick().fetch(url, part)
     assert part.read_bytes() == DATA
     assert server.sent == len(DATA)
 
@@ -238,7 +238,7 @@ def test_cut_behind_a_redirect(server: FileServer, part: Path):
 def test_redirects_end(server: FileServer, part: Path):
     url = server.serve("/net.onnx", b"", script=[("status", 302, {"Location": "/net.onnx"})] * 99)
     with pytest.raises(TransferError, match="more than 10 redirects"):
-        quick().fetch(url, part)
+        Quick().fetch(url, part)
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_redirects_end(server: FileServer, part: Path):
 def test_only_to_https(server: FileServer, part: Path, place: str, monkeypatch: pytest.MonkeyPatch):
     url = server.serve("/net.onnx", b"", script=[("status", 302, {"Location": place})])
     with pytest.raises(TransferError, match=f"leads to {place}, which is not https"):
-        quick().fetch(url, part)
+        Quick().fetch(url, part)
     monkeypatch.setattr(socket, "socket", None)
     with pytest.raises(TransferError, match="not https"):
-        quick().fetch(place, part)
+        Quick().fetch(place, part)
 
 
 def test_https_never_leads_to_this_machine(part: Path, monkeypatch: pytest.MonkeyPatch):
@@ -265,35 +265,35 @@ def test_https_never_leads_to_this_machine(part: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Transfer, "_pool", lambda self, url: Answered())
     with pytest.raises(TransferError, match=r"leads to http://localhost:1/net.onnx, which is not https"):
-        quick().fetch("https://example.org/net.onnx", part)
+        Quick().fetch("https://example.org/net.onnx", part)
 
 
 def test_file_of_unexpected_size(server: FileServer, part: Path):
     with pytest.raises(TransferError, match="has 700000 bytes, expected 700001"):
-        quick().fetch(server.serve("/net.onnx", DATA), part, len(DATA) + 1)
+        Quick().fetch(server.serve("/net.onnx", DATA), part, len(DATA) + 1)
     assert not part.exists()
 
 
 def test_file_beyond_the_limit(server: FileServer, part: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "MOST_BYTES", 1 << 19)
     with pytest.raises(TransferError, match="700000 bytes; above"):
-        quick().fetch(server.serve("/net.onnx", DATA), part)
+        Quick().fetch(server.serve("/net.onnx", DATA), part)
     assert not part.exists()
 
 
 def test_file_of_unknown_length(server: FileServer, part: Path):
     with pytest.raises(TransferError, match="does not say how long"):
-        quick().fetch(server.serve("/net.onnx", DATA, length=False), part)
+        Quick().fetch(server.serve("/net.onnx", DATA, length=False), part)
 
 
 def test_nobody_listens(part: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    transfer = quick(retries=2)
+    transfer = Quick(retries=2)
     with pytest.raises(TransferError, match=r"127.0.0.1 cannot be reached"):
         transfer.fetch(f"http://127.0.0.1:{port}/net.onnx", part)
-    assert len(transfer.slept) == 2  # type: ignore[attr-defined]
+    assert len(transfer.slept) == 2
 
 
 def test_no_network(part: Path, monkeypatch: pytest.MonkeyPatch):
@@ -301,24 +301,24 @@ def test_no_network(part: Path, monkeypatch: pytest.MonkeyPatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    transfer = quick()
+    transfer = Quick()
     with pytest.raises(TransferError, match=r"name example.org is not known here; is there a network"):
         transfer.fetch("https://example.org/net.onnx", part)
-    assert transfer.slept == []  # type: ignore[attr-defined]
+    assert transfer.slept == []
 
 
 def test_silent_server(server: FileServer, part: Path):
     event = threading.Event()
     url = server.serve("/net.onnx", DATA, script=[("wait", event)] * 2)
     with pytest.raises(TransferError, match="localhost does not answer"):
-        quick(timeout=0.2, retries=1).fetch(url, part)
+        Quick(timeout=0.2, retries=1).fetch(url, part)
     event.set()
 
 
 def test_no_tls(server: FileServer, part: Path):
     url = server.serve("/net.onnx", DATA).replace("http://", "https://")
     with pytest.raises(TransferError, match="certificate of localhost is not accepted"):
-        quick(retries=0).fetch(url, part)
+        Quick(retries=0).fetch(url, part)
 
 
 # --- proxies ---
@@ -327,7 +327,7 @@ def test_no_tls(server: FileServer, part: Path):
 def test_proxy(server: FileServer, part: Path):
     server.serve("/net.onnx", DATA)
     proxy = server.url().replace("http://", "http://user:word@")
-    quick(proxies={"http": proxy}).fetch("http://localhost:1/net.onnx", part)
+    Quick(proxies={"http": proxy}).fetch("http://localhost:1/net.onnx", part)
     assert part.read_bytes() == DATA
     assert server.requests[0].path == "http://localhost:1/net.onnx"
     assert server.requests[0].headers["proxy-authorization"] == "Basic dXNlcjp3b3Jk"
@@ -336,7 +336,7 @@ def test_proxy(server: FileServer, part: Path):
 @pytest.mark.parametrize("exceptions", ["localhost", "example.org, localhost", "*"])
 def test_hosts_without_a_proxy(server: FileServer, part: Path, exceptions: str):
     url = server.serve("/net.onnx", DATA)
-    quick(proxies={"http": "http://localhost:1", "no": exceptions}).fetch(url, part)
+    Quick(proxies={"http": "http://localhost:1", "no": exceptions}).fetch(url, part)
     assert server.requests[0].path == "/net.onnx"
 
 
@@ -361,21 +361,21 @@ def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch, url: str, p
 
 def test_proxy_of_another_kind(part: Path):
     with pytest.raises(TransferError, match="socks5://localhost is not an http proxy"):
-        quick(proxies={"https": "socks5://localhost:1080"}).fetch("https://example.org/net.onnx", part)
+        Quick(proxies={"https": "socks5://localhost:1080"}).fetch("https://example.org/net.onnx", part)
 
 
 def test_proxy_that_is_not_there(part: Path):
     with pytest.raises(TransferError, match="proxy does not let through"):
-        quick(proxies={"https": "http://127.0.0.1:1"}, retries=1).fetch("https://example.org/a.onnx", part)
+        Quick(proxies={"https": "http://127.0.0.1:1"}, retries=1).fetch("https://example.org/a.onnx", part)
 
 
 # --- disks ---
 
 
 def test_disk_without_room(server: FileServer, part: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100_000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100_000))
     with pytest.raises(InputError, match=r"disk is full: 0.7 MB needed, 0.1 MB free; free some space"):
-        quick().fetch(server.serve("/net.onnx", DATA), part)
+        Quick().fetch(server.serve("/net.onnx", DATA), part)
     assert list(part.parent.glob("net*")) == []
 
 
@@ -403,7 +403,7 @@ def test_disk_that_becomes_full(server: FileServer, part: Path, monkeypatch: pyt
         ),
     )
     with pytest.raises(InputError, match="the disk is full; free some space, or set OMOTE_HOME"):
-        quick().fetch(url, part)
+        Quick().fetch(url, part)
     assert list(part.parent.glob("net*")) == []
     assert len(server.requests) == 1
 
@@ -434,7 +434,7 @@ def test_folder_that_cannot_be_written(server: FileServer, part: Path):
     part.parent.chmod(0o500)
     try:
         with pytest.raises(InputError, match="cannot be written"):
-            quick().fetch(server.serve("/net.onnx", DATA), part)
+            Quick().fetch(server.serve("/net.onnx", DATA), part)
     finally:
         part.parent.chmod(0o700)
 
@@ -443,6 +443,6 @@ def test_folder_that_is_not_there(server: FileServer, part: Path):
     part.parent.rename(part.parent.with_name("elsewhere"))
     try:
         with pytest.raises(InputError):
-            quick().fetch(server.serve("/net.onnx", DATA), part)
+            Quick().fetch(server.serve("/net.onnx", DATA), part)
     finally:
         part.parent.with_name("elsewhere").rename(part.parent)

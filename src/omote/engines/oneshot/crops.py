@@ -1,0 +1,152 @@
+"""Crops through a network: scaled, split where boosted, run as one batch, and back to pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from omote.engines.oneshot.boost import boosted_parts, join, split
+from omote.engines.oneshot.mask import face_mask
+from omote.engines.swapper import SwappedCrop
+from omote.errors import ModelError
+from omote.faces.align import Crop, template
+from omote.faces.crops import tensor
+from omote.zoo.graph import Port, require
+from omote.zoo.networks import Network
+
+Array = npt.NDArray[np.float32]
+Range = Literal["unit", "signed", "imagenet"]
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_RANGES: dict[Range, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "unit": ((0.0,) * 3, (1.0,) * 3),
+    "signed": ((0.5,) * 3, (0.5,) * 3),
+    "imagenet": _IMAGENET,
+}
+"""Mean and deviation that the output still has, by the name of its range."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """How a swapper wants its target crop, and what comes out of it.
+
+    Attributes:
+        template: alignment of the crop, a key of `omote.faces.align.TEMPLATES`.
+        side: of the crop in pixels.
+        mean: taken from each of R, G, B in 0..1,
+        std: which are then divided by this.
+        bgr: whether blue comes first, at the entrance and at the exit.
+        output: `unit` (0..1), `signed` (-1..1), `imagenet` (ImageNet's mean and deviation).
+        target: name of the input that takes the crop; by its name `target` or its shape unless said.
+        source: name of the input that takes the source; likewise.
+    """
+
+    template: str
+    side: int
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    bgr: bool = False
+    output: Range = "unit"
+    target: str | None = None
+    source: str | None = None
+
+
+class CropNetwork:
+    """The part of a swapper that all networks with a target and a source input have in common.
+
+    Args:
+        network: the swapper.
+        settings: how it wants its target.
+        source: what its source input must look like.
+        boost: side of the crops in pixels, a multiple of the network's own; None for no boost.
+
+    Raises:
+        ModelError: the graph or a setting is not as the contract says.
+        UsageError: `boost` is no multiple of the network's size.
+    """
+
+    def __init__(self, network: Network, settings: TargetSettings, source: Port, boost: int | None) -> None:
+        self.name = network.card.name
+        self.settings = settings
+        self.template = settings.template
+        template(settings.template)
+        if len(settings.mean) != 3 or len(settings.std) != 3:
+            raise ModelError(f"{self.name}: 'mean' and 'std' need three values each")
+        side = settings.side
+        self.crop_size = side * boosted_parts(self.name, side, boost)
+        self._session = network.session
+        target = Port((None, 3, side, side))
+        names = list(network.session.inputs)
+        if len(names) != 2:
+            raise ModelError(f"{self.name}: expected a target and a source input, found {', '.join(names)}")
+        self._target_first = names.index(_target_input(network, settings, target, source)) == 0
+        ports = (target, source) if self._target_first else (source, target)
+        require(network.session, self.name, ports, [target])
+        self.source_shape = network.session.inputs[names[1] if self._target_first else names[0]]
+
+    def run(self, crops: Sequence[Crop], sources: Sequence[Array]) -> list[SwappedCrop]:
+        """Swap crops of one or more faces in one batch.
+
+        Args:
+            crops: sides are multiples of the network's size.
+            sources: for each crop what the source input takes, without the batch axis.
+        """
+        if not crops:
+            return []
+        parts = [self._parts(crop) for crop in crops]
+        pieces = [piece for crop, n in zip(crops, parts, strict=True) for piece in split(crop.pixels, n)]
+        counts = np.square(parts)
+        targets = tensor(pieces, self.settings.mean, self.settings.std, bgr=self.settings.bgr)
+        repeated = np.repeat(np.stack(sources), counts, axis=0)
+        inputs = (targets, repeated) if self._target_first else (repeated, targets)
+        made = leave(self._session.run_batch(*inputs)[0], self.settings.output, self.settings.bgr)
+        if not np.isfinite(made).all():
+            raise ModelError(f"{self.name}: its output is not a number; run it in full precision (float32)")
+        pictures = map(join, np.split(made, np.cumsum(counts)[:-1]))
+        return [
+            SwappedCrop(picture, face_mask(crop.face, crop.size))
+            for picture, crop in zip(pictures, crops, strict=True)
+        ]
+
+    def _parts(self, crop: Crop) -> int:
+        if crop.size % self.settings.side:
+            raise ValueError(f"{self.name} takes crops of {self.settings.side} × N pixels, not {crop.size}")
+        return crop.size // self.settings.side
+
+
+def leave(planes: npt.NDArray[Any], output: Range, bgr: bool = False) -> Array:
+    """(B, 3, H, W) as a network gives it → (B, H, W, 3) RGB, clipped to 0..1."""
+    mean, std = _RANGES[output]
+    ordered = np.asarray(planes[:, ::-1] if bgr else planes, np.float32)
+    return (ordered * _column(std) + _column(mean)).clip(0, 1).transpose(0, 2, 3, 1)
+
+
+def _column(values: Sequence[float]) -> Array:
+    return np.array(values, np.float32)[:, None, None]
+
+
+def _target_input(network: Network, settings: TargetSettings, target: Port, source: Port) -> str:
+    """Name of the input that takes the target: as set, else by the name `target`, else by its shape."""
+    inputs = network.session.inputs
+    for name in (settings.target, settings.source):
+        if name is not None and name not in inputs:
+            raise ModelError(f"{network.card.name}: has no input '{name}', only {' and '.join(inputs)}")
+    first, second = inputs
+    if settings.target is not None:
+        return settings.target
+    if settings.source is not None:
+        return second if settings.source == first else first
+    if "target" in inputs:
+        return "target"
+    if "source" in inputs:
+        return second if first == "source" else first
+    able = [name for name, shape in inputs.items() if target.takes(name, shape)]
+    sure = [name for name in able if not source.takes(name, inputs[name])] or able
+    if len(sure) > 1:
+        raise ModelError(
+            f"{network.card.name}: inputs {first} and {second} could both be the target: "
+            "name one in the card (target = ...)"
+        )
+    return sure[0] if sure else next((name for name, shape in inputs.items() if len(shape) == 4), first)

@@ -115,7 +115,7 @@ def test_doctor(omote: Command):
     assert re.search(rf"omote +{re.escape(__version__)}\n", done.out)
     report = json.loads(omote("doctor", "--json").out)
     assert set(report) == {"versions", "networks", "accelerators", "encoders"}
-    assert all(report["networks"][name].startswith("ready") for name in ("detect", "mesh"))
+    assert all(report["networks"][name].startswith("ready") for name in ("omote-detect", "omote-mesh"))
     assert "missing" not in json.dumps(report["versions"])
     assert report["accelerators"]["CPU"] == "present"
     assert report["encoders"]["x264"] == "works: H.264"

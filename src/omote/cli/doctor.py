@@ -1,31 +1,120 @@
-"""`omote doctor`: what this installation can do, what is missing, and the cure."""
+"""`omote doctor`: what this installation can do, what is missing, and the cure; or how one network runs."""
 
 import platform
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from json import dumps
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from omote.zoo import Card
+
 _PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "av", "pillow")
+
+Report = Mapping[str, Mapping[str, Any]]
+"""Title → name → value."""
 
 
 def doctor(
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME|PATH", help="Show how one network runs here."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --model: cpu, cuda[:N], tensorrt[:N], coreml, directml[:N], openvino. [default: cpu]",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Show versions, networks, accelerators and codecs, and what is missing."""
-    report = _report()
+    """Show versions, networks, accelerators and codecs, and what is missing; or how one network runs."""
+    from omote.errors import UsageError
+
+    if device is not None and model is None:
+        raise UsageError("--device says where --model NAME shall run: give both")
+    report = _report() if model is None else _model_report(model, device or "cpu")
     if json:
         print(dumps(report, indent=1))
         return
     for title, entries in report.items():
         print(f"{title}:")
         for name, value in entries.items():
-            print(f"  {name:<24} {value}")
+            print(f"  {name:<24} {_text(value)}")
 
 
-def _report() -> dict[str, dict[str, str]]:
+def _model_report(reference: str, device: str) -> Report:
+    from omote.zoo import Runtime
+    from omote.zoo.placement import place
+
+    runtime = Runtime(device=device)
+    card, data = _find(reference)
+    found = place(data, runtime, reference)
+    return {
+        "network": _facts(card, len(data))
+        if card
+        else {"file": reference, "card": "none is known", **_LICENCE},
+        "inputs": found.inputs,
+        "outputs": found.outputs,
+        "nodes": found.nodes,
+        "run": {
+            "device": str(runtime.target),
+            "threads": runtime.intra_op_threads,
+            "milliseconds": round(1000 * found.seconds, 2),
+            **{f"on random {name}": shape for name, shape in found.fed.items()},
+        },
+    }
+
+
+_LICENCE = {"licence": "not known: ask whoever made the file"}
+
+
+def _find(reference: str) -> "tuple[Card | None, bytes]":
+    """The card and the file of a network; a user's file has a card if its digest is known."""
+    from pathlib import Path
+
+    from omote.zoo import Catalogue, Store, native_weights
+    from omote.zoo.loading import read_network
+    from omote.zoo.networks import is_file
+
+    catalogue, store = Catalogue.load(), Store()
+    if is_file(reference):
+        data = read_network(Path(reference), reference)
+        known = store.known(data, catalogue)
+        return (known[0] if known else None), data
+    card = catalogue.card(reference)
+    return card, native_weights(card.native) if card.native else store.read(card)
+
+
+def _facts(card: "Card", size: int) -> dict[str, Any]:
+    facts = {
+        "name": card.name,
+        "task": card.task,
+        "contract": card.contract,
+        "needs": ", ".join(card.needs.values()),
+        "licence": card.licence,
+        "consequence": f"{card.terms}: {card.consequence}",
+        "vendor": card.vendor,
+        "year": card.year,
+        "paper": card.paper,
+        "bytes": size,
+        "note": card.note,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _text(value: Any) -> str:
+    """A value of the report; a shape is a tuple."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return " × ".join("any" if size is None else str(size) for size in value) or "a single number"
+
+
+def _report() -> Report:
     return {
         "versions": _versions(),
         "networks": _networks(),
@@ -47,18 +136,21 @@ def _versions() -> dict[str, str]:
 
 
 def _networks() -> dict[str, str]:
+    """Networks of the catalogue that are on this machine, and native ones that are damaged."""
     from omote.errors import ModelError
-    from omote.zoo import Session, native_weights
+    from omote.zoo import Catalogue, Session, Store, native_weights
 
-    found = {}
-    for name in ("detect", "mesh"):
+    found, store = {}, Store()
+    for card in Catalogue.load().cards.values():
         try:
-            weights = native_weights(name)
-            Session(weights)
+            if card.native:
+                weights = native_weights(card.native)
+                Session(weights)
+                found[card.name] = f"ready, {len(weights) / 1e6:.1f} MB"
+            elif store.holds(card):
+                found[card.name] = f"here, {store.path(card).stat().st_size / 1e6:.1f} MB, {card.terms}"
         except ModelError as error:
-            found[name] = str(error)
-        else:
-            found[name] = f"ready, {len(weights) / 1e6:.1f} MB"
+            found[card.name] = str(error)
     return found
 
 

@@ -11,6 +11,7 @@ from omote.zoo import Runtime
 GOOD = """
 class Nothing:
     template = "arcface_128"
+    colour = "none"
     def __init__(self, runtime): self.runtime = runtime
     def crop_size(self, face): return 128
     def identity(self, sources): return None
@@ -58,7 +59,7 @@ BROKEN = {
     "fails": ("def make(runtime):\n    raise OSError('two\\nlines')", "cannot be made .OSError: two lines."),
     "other": (
         "def make(runtime):\n    return 3",
-        "makes no swapper, template, crop_size, identity, swap missing",
+        "makes no swapper, template, colour, crop_size, identity, swap missing",
     ),
     "calls": ("def make():\n    pass", "cannot be made .TypeError"),
 }

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omote.cli import options
+
 if TYPE_CHECKING:
     from omote.faces.face import Face
     from omote.media import Picture
@@ -21,29 +23,30 @@ def faces(
         Path | None, typer.Option(help="Write the picture with boxes, points and mesh to this file.")
     ] = None,
     at: Annotated[float, typer.Option(help="For a film: look at the frame of this second.")] = 0.0,
-    detector: Annotated[
-        Path | None, typer.Option(help="ONNX file of a YuNet-like detector [default: Omote's own]")
-    ] = None,
-    detector_size: Annotated[int, typer.Option(help="Longest side, in pixels, for the detector.")] = 640,
-    score: Annotated[float | None, typer.Option(help="Least detector score [default: the network's]")] = None,
-    max_pixels: Annotated[
-        int, typer.Option(help="Refuse pictures and frames larger than this.")
-    ] = 100_000_000,
+    detector: options.Detector = "omote-detect",
+    detector_size: options.DetectorSize = 640,
+    detector_angles: options.DetectorAngles = "0",
+    detector_margin: options.DetectorMargin = "0",
+    score: options.Score = None,
+    smallest: options.Smallest = 0,
+    landmarks: options.Landmarks = None,
+    device: options.Device = "cpu",
+    max_pixels: options.MaxPixels = 100_000_000,
 ) -> None:
     """List the faces of FILE, left to right: box, score, pose."""
     from dataclasses import replace
 
-    from omote.faces.detect import Detector
     from omote.faces.draw import draw_faces
-    from omote.faces.finder import FaceFinder
     from omote.media import require_picture_suffix, save_image
-    from omote.pipelines import refuse_overwriting
+    from omote.pipelines import FIND_NAMES, FindSettings, make_finder, refuse_overwriting
+    from omote.zoo import Networks, Runtime
 
+    given = dict(locals())
     if draw is not None:
         refuse_overwriting([file], draw)
         require_picture_suffix(draw)
-    options: dict[str, Any] = {"size": detector_size, "threshold": score}
-    finder = FaceFinder(Detector.from_file(detector, **options) if detector else Detector(**options))
+    settings = FindSettings(**{name: given[name] for name in FIND_NAMES})
+    finder = make_finder(settings, Networks(runtime=Runtime(device)))
     picture = _picture(file, at, max_pixels)
     found = finder.find(picture.pixels)
     if draw is not None:

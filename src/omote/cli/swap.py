@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from omote.cli import options
 from omote.cli.console import film_progress, summary
 
 
@@ -17,12 +18,40 @@ def swap(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to make.", show_default=False)],
+    output: options.OutputFile,
     face: Annotated[
         str, typer.Option(help="Target face: largest, all, left, right, a number, or 'near X,Y'.")
     ] = "largest",
     source_face: Annotated[str, typer.Option(help="Face of the source photo; the same rules.")] = "largest",
-    colour: Annotated[str, typer.Option(help="Colour transfer: none, reinhard, transport, light.")] = "light",
+    swapper: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="mesh, a swapper of the catalogue, a file, a plug-in.")
+    ] = "mesh",
+    contract: Annotated[
+        str | None, typer.Option(help="How a --swapper FILE is used: simswap, inswapper, ...")
+    ] = None,
+    strength: Annotated[float, typer.Option(help="Share of the source's identity, 0 to 1.5.")] = 1.0,
+    boost: Annotated[
+        int | None, typer.Option(help="Side of a network's crops, in pixels: a multiple of its own.")
+    ] = None,
+    mask: Annotated[
+        str, typer.Option(help="box, face, occlusion[:NAME], area:NAME, region[:NAME+NAME], by commas.")
+    ] = "box",
+    mask_padding: Annotated[
+        str, typer.Option(help="Percent left out of the box: one number, or top,right,bottom,left.")
+    ] = "0",
+    mask_grow: Annotated[float, typer.Option(help="Percent by which the mask grows (or shrinks).")] = 0.0,
+    mask_blur: Annotated[float, typer.Option(help="Percent over which the mask's edge is softened.")] = 0.0,
+    restore: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Restorer that makes the new face sharp.")
+    ] = None,
+    restore_blend: Annotated[float, typer.Option(help="How much of it is laid over, 0 to 1.")] = 0.8,
+    restore_weight: Annotated[
+        float | None, typer.Option(help="Its fidelity, 0 to 1, where it takes one.")
+    ] = None,
+    colour: Annotated[
+        str | None,
+        typer.Option(help="Colour transfer: none, reinhard, transport, light [default: the engine's]"),
+    ] = None,
     blend: Annotated[str, typer.Option(help="Blending: feather, multiband, poisson.")] = "feather",
     opacity: Annotated[float, typer.Option(help="0 (as it was) to 1 (the new face in full).")] = 1.0,
     allow_no_face: Annotated[
@@ -35,14 +64,15 @@ def swap(
     preset: Annotated[str | None, typer.Option(help="Speed of the encoder, in its own words.")] = None,
     start: Annotated[float | None, typer.Option(help="Begin at this second of the film.")] = None,
     end: Annotated[float | None, typer.Option(help="End at this second of the film.")] = None,
-    detector: Annotated[
-        Path | None, typer.Option(help="ONNX file of a YuNet-like detector [default: Omote's own]")
-    ] = None,
-    detector_size: Annotated[int, typer.Option(help="Longest side, in pixels, for the detector.")] = 640,
-    score: Annotated[float | None, typer.Option(help="Least detector score [default: the network's]")] = None,
-    max_pixels: Annotated[
-        int, typer.Option(help="Refuse pictures and frames larger than this.")
-    ] = 100_000_000,
+    detector: options.Detector = "omote-detect",
+    detector_size: options.DetectorSize = 640,
+    detector_angles: options.DetectorAngles = "0",
+    detector_margin: options.DetectorMargin = "0",
+    score: options.Score = None,
+    smallest: options.Smallest = 0,
+    landmarks: options.Landmarks = None,
+    device: options.Device = "cpu",
+    max_pixels: options.MaxPixels = 100_000_000,
     workers: Annotated[
         int | None, typer.Option(help="Frames in work at a time [default: processors]")
     ] = None,

@@ -2,6 +2,8 @@
 
 from omote.compose.blend import BLEND_METHODS, BlendMethod, blend
 from omote.compose.colour import COLOUR_METHODS, ColourMethod, match_colour
+from omote.compose.mask_settings import MaskSettings, parse_padding
+from omote.compose.masking import Masking
 from omote.compose.masks import box_mask, hull_mask, polygon_mask, smooth_step
 from omote.compose.paste import full_scale, paste, to_float
 
@@ -10,11 +12,14 @@ __all__ = [
     "COLOUR_METHODS",
     "BlendMethod",
     "ColourMethod",
+    "MaskSettings",
+    "Masking",
     "blend",
     "box_mask",
     "full_scale",
     "hull_mask",
     "match_colour",
+    "parse_padding",
     "paste",
     "polygon_mask",
     "smooth_step",

@@ -15,7 +15,7 @@ from omote.errors import ModelError, OmoteError, UsageError
 from omote.zoo.runtime import Runtime
 
 GROUP = "omote.engines"
-_MEMBERS = ("template", "crop_size", "identity", "swap")
+_MEMBERS = ("template", "colour", "crop_size", "identity", "swap")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from omote.compose import ColourMethod
 from omote.faces.align import Crop
 from omote.faces.face import Face
 
@@ -40,6 +41,9 @@ class Swapper(Protocol[Identity]):
 
     template: str
     """Name of the alignment template of the crops that the engine wants."""
+
+    colour: ColourMethod
+    """The colour transfer that suits what the engine makes, unless the user wants another."""
 
     def crop_size(self, face: Face) -> int:
         """Side in pixels of the crop that this face should be cut to."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from omote.faces.detect import Detector
 from omote.faces.face import Face
 from omote.faces.mesh import FaceMesh
+from omote.faces.protocols import FaceDetector, Landmarker
 from omote.faces.select import Selection
 
 ALL = Selection("all")
@@ -22,11 +23,13 @@ class FaceFinder:
     Attributes:
         detector: finds boxes and five points.
         mesh: finds the mesh of the faces that are meant, and of no others; looks twice, for steadiness.
+        landmarks: finds the five points anew, for templates that were made with its points.
         presence: a face whose mesh network is less sure than this is none.
     """
 
-    detector: Detector = field(default_factory=Detector)
-    mesh: FaceMesh = field(default_factory=lambda: FaceMesh(passes=2))
+    detector: FaceDetector = field(default_factory=Detector)
+    mesh: Landmarker = field(default_factory=lambda: FaceMesh(passes=2))
+    landmarks: Landmarker | None = None
     presence: float = 0.3
 
     def find(self, pixels: npt.NDArray[Any], selection: Selection = ALL) -> list[Face]:
@@ -65,4 +68,5 @@ class FaceFinder:
 
     def _verified(self, pixels: npt.NDArray[Any], faces: list[Face]) -> list[Face]:
         refined = self.mesh.refine(pixels, faces)
-        return [face for face in refined if face.presence is None or face.presence >= self.presence]
+        sure = [face for face in refined if face.presence is None or face.presence >= self.presence]
+        return sure if self.landmarks is None else self.landmarks.refine(pixels, sure)

@@ -1,14 +1,18 @@
 """The journey of a frame, for photos and films."""
 
-from omote.pipelines.settings import SETTING_NAMES, SwapSettings
+from omote.pipelines.choose import make_finder
+from omote.pipelines.settings import FIND_NAMES, SETTING_NAMES, FindSettings, SwapSettings
 from omote.pipelines.swap import Job, Progress, SwapReport, refuse_overwriting, swap_file, swap_picture
 
 __all__ = [
+    "FIND_NAMES",
     "SETTING_NAMES",
+    "FindSettings",
     "Job",
     "Progress",
     "SwapReport",
     "SwapSettings",
+    "make_finder",
     "refuse_overwriting",
     "swap_file",
     "swap_picture",

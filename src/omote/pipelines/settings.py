@@ -1,25 +1,75 @@
-"""What a swap can be told."""
+"""What finding faces and swapping them can be told."""
 
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from omote.compose import BLEND_METHODS, COLOUR_METHODS, BlendMethod, ColourMethod
+from omote.compose import (
+    BLEND_METHODS,
+    COLOUR_METHODS,
+    BlendMethod,
+    ColourMethod,
+    MaskSettings,
+    parse_padding,
+)
 from omote.errors import UsageError
 from omote.faces.select import Selection
 
 
-@dataclass(frozen=True, slots=True)
-class SwapSettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindSettings:
+    """Settings of finding faces. Every one is a command-line option of `omote faces` and `omote swap`.
+
+    Attributes:
+        detector: name of the catalogue, several joined by `+`, or an ONNX file.
+        detector_size: longest side in pixels at which faces are sought.
+        detector_angles: turns of the face that are looked for, clockwise in degrees: of 0, 90, 180, 270, by
+            commas.
+        detector_margin: black around the picture in percent of its sides: one number, or four by commas.
+        score: least detector score, 0..1; the network's own unless said.
+        smallest: faces smaller than this many pixels do not count.
+        landmarks: network that finds the five points anew: a name of the catalogue, or a file.
+        device: where networks run: `cpu`, `cuda`, `cuda:1`, ...; see `omote.zoo.Device`.
+        max_pixels: largest picture or frame that is accepted, in pixels.
+    """
+
+    detector: str | Path = "omote-detect"
+    detector_size: int = 640
+    detector_angles: str = "0"
+    detector_margin: str = "0"
+    score: float | None = None
+    smallest: float = 0
+    landmarks: str | Path | None = None
+    device: str = "cpu"
+    max_pixels: int = 100_000_000
+
+    def __post_init__(self) -> None:
+        _within("detector-size", self.detector_size, 64, 4096)
+        _within("max-pixels", self.max_pixels, 1, 10**10)
+        if self.score is not None:
+            _within("score", self.score, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapSettings(FindSettings):
     """Settings of a swap. Every command-line option of `omote swap` is one of these.
 
     Attributes:
         face: which target faces are swapped: `largest`, `all`, `left`, `right`, a number, or `near X,Y`.
         source_face: which face of a source photo is used; the same rules.
-        detector: ONNX file with YuNet's outputs, instead of the native detector.
-        detector_size: longest side in pixels at which faces are sought.
-        score: least detector score, 0..1; the network's own unless said.
-        colour: colour transfer, one of `none`, `reinhard`, `transport`, `light`.
+        swapper: `mesh`, a swapper of the catalogue, an ONNX or DFM file, or an engine of another package.
+        contract: how a swapper's file is used, where no card beside it says so.
+        strength: share of the source's identity, 0..1.5; 1 is the source.
+        boost: side in pixels of the crops of a network, a multiple of its own.
+        mask: what the mask is made of, by commas; see `omote.compose.MaskSettings.parse`.
+        mask_padding: percent left out of the box: one number, or top,right,bottom,left.
+        mask_grow: percent of the crop by which the mask grows; shrinks when negative.
+        mask_blur: percent of the crop over which the mask's edge is softened.
+        restore: network that makes the new face sharp: a name of the catalogue, or a file.
+        restore_blend: how much of the restored face is laid over, 0..1.
+        restore_weight: fidelity of the restorer, 0..1, where it takes one.
+        colour: colour transfer, one of `none`, `reinhard`, `transport`, `light`; what suits the engine unless
+            said.
         blend: blending, one of `feather`, `multiband`, `poisson`.
         opacity: 0 (the target as it was) to 1 (the new face in full).
         allow_no_face: copy a target through in which no face is found, instead of refusing it.
@@ -28,16 +78,23 @@ class SwapSettings:
         preset: speed of the encoder, in the encoder's own words.
         start: seconds of the film to begin at.
         end: seconds of the film to end at.
-        max_pixels: largest picture or frame that is accepted, in pixels.
         workers: frames in work at a time; as many as there are processors unless said.
     """
 
     face: str = "largest"
     source_face: str = "largest"
-    detector: Path | None = None
-    detector_size: int = 640
-    score: float | None = None
-    colour: ColourMethod = "light"
+    swapper: str | Path = "mesh"
+    contract: str | None = None
+    strength: float = 1.0
+    boost: int | None = None
+    mask: str = "box"
+    mask_padding: str = "0"
+    mask_grow: float = 0.0
+    mask_blur: float = 0.0
+    restore: str | Path | None = None
+    restore_blend: float = 0.8
+    restore_weight: float | None = None
+    colour: ColourMethod | None = None
     blend: BlendMethod = "feather"
     opacity: float = 1.0
     allow_no_face: bool = False
@@ -46,21 +103,20 @@ class SwapSettings:
     preset: str | None = None
     start: float | None = None
     end: float | None = None
-    max_pixels: int = 100_000_000
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        FindSettings.__post_init__(self)
         Selection.parse(self.face)
         Selection.parse(self.source_face)
-        _one_of("colour", self.colour, COLOUR_METHODS)
+        if self.colour is not None:
+            _one_of("colour", self.colour, COLOUR_METHODS)
         _one_of("blend", self.blend, BLEND_METHODS)
         _within("opacity", self.opacity, 0, 1)
-        _within("detector-size", self.detector_size, 64, 4096)
+        _within("restore-blend", self.restore_blend, 0, 1)
+        _ = self.masking
         if self.workers is not None:
             _within("workers", self.workers, 1, 256)
-        _within("max-pixels", self.max_pixels, 1, 10**10)
-        if self.score is not None:
-            _within("score", self.score, 0, 1)
         if self.quality is not None:
             _within("quality", self.quality, 0, 100)
         if self.start is not None:
@@ -69,11 +125,19 @@ class SwapSettings:
             raise UsageError(f"--end {self.end:g} is not after --start {self.start or 0:g}")
 
     @property
+    def masking(self) -> MaskSettings:
+        """What the mask is made of."""
+        return MaskSettings.parse(
+            self.mask, padding=parse_padding(self.mask_padding), grow=self.mask_grow, blur=self.mask_blur
+        )
+
+    @property
     def parallel(self) -> int:
         """Frames in work at a time."""
         return self.workers or min(16, os.cpu_count() or 1)
 
 
+FIND_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(FindSettings))
 SETTING_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(SwapSettings))
 
 

@@ -68,4 +68,5 @@ def _smooth_face(face: Face, neighbours: Sequence[tuple[int, list[Face]]]) -> Fa
         total += weight * meshes[nearest]
         weights += weight
     mesh = (total / weights).astype(np.float32)
-    return replace(face, mesh=mesh, points=mesh_points(mesh))
+    # The points may be those of another network: they move as the mesh does.
+    return replace(face, mesh=mesh, points=face.points + mesh_points(mesh) - mesh_points(face.mesh))

@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import numpy.typing as npt
 
-from omote.compose import blend, box_mask, match_colour, paste, to_float
-from omote.engines.mesh import MeshSwapper
+from omote.compose import blend, match_colour, paste, to_float
+from omote.compose.restore import restore_face
 from omote.engines.swapper import Source, Swapper
 from omote.errors import InputError, NoFaceError, UsageError
 from omote.faces.align import align
-from omote.faces.detect import Detector
 from omote.faces.face import Face
-from omote.faces.finder import FaceFinder
 from omote.faces.select import Selection
 from omote.media import Frame, Picture, VideoReader, VideoWriter, open_image, probe, save_image
+from omote.pipelines.choose import make_finder, make_masking, make_restorer, make_swapper
 from omote.pipelines.clock import StageClock
 from omote.pipelines.flow import Sink, ordered_map, prefetch
 from omote.pipelines.follow import follow_largest
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.steady import steady
+from omote.pipelines.together import apart
+from omote.zoo import Card, Networks, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class SwapReport:
         seconds: wall time from start to finished file.
         stages: seconds of work per stage, summed over the workers.
         notes: what the user should know of the output, one line each.
+        networks: the cards of the networks that were used, with their licences.
     """
 
     output: Path
@@ -61,6 +62,7 @@ class SwapReport:
     seconds: float
     stages: dict[str, float]
     notes: tuple[str, ...] = ()
+    networks: tuple[Card, ...] = ()
 
     @property
     def frame_rate(self) -> float:
@@ -74,20 +76,30 @@ class Job:
     Args:
         sources: photos of the person; several are averaged.
         settings: see `SwapSettings`.
-        swapper: the engine; the mesh engine unless said.
+        swapper: the engine; the one that the settings name unless given.
+        networks: where networks are opened; catalogue and store of this machine unless given.
 
     Raises:
+        UsageError: the settings name a network that does not exist.
+        ModelError: a network is not on this machine, or does not meet its contract.
         InputError: a source cannot be read.
         NoFaceError: a source shows no face, or not the one asked for.
     """
 
     def __init__(
-        self, sources: Sequence[Path], settings: SwapSettings, swapper: Swapper[Any] | None = None
+        self,
+        sources: Sequence[Path],
+        settings: SwapSettings,
+        swapper: Swapper[Any] | None = None,
+        networks: Networks | None = None,
     ) -> None:
         self.settings = settings
+        self.networks = networks or Networks(runtime=Runtime(settings.device))
         self.selection = Selection.parse(settings.face)
-        self.finder = FaceFinder(_detector(settings))
-        self.swapper = swapper or MeshSwapper()
+        self.finder = make_finder(settings, self.networks)
+        self.swapper = swapper or make_swapper(settings, self.networks)
+        self.masking = make_masking(settings, self.networks)
+        self.restorer = make_restorer(settings, self.networks)
         self.clock = StageClock()
         chosen = Selection.parse(settings.source_face)
         self.identity = self.swapper.identity([self._source(path, chosen) for path in sources])
@@ -117,18 +129,27 @@ class Job:
         if not faces:
             return pixels
         result = pixels.copy()
-        for face in faces:
-            with self.clock.stage("swap"):
-                crop = align(result, face, self.swapper.template, self.swapper.crop_size(face))
-                (new,) = self.swapper.swap([crop], self.identity)
-            with self.clock.stage("compose"):
-                target = to_float(crop.pixels)
-                # A face may reach beyond its crop: end softly where the crop ends.
-                mask = np.minimum(new.mask, box_mask(crop.size, blur=0.05))
-                matched = match_colour(new.pixels, target, mask, self.settings.colour)
-                composed = blend(matched, target, mask, self.settings.blend, self.settings.opacity)
-                paste(result, crop, composed)
+        for group in apart(faces):
+            self._swap(result, group)
+        if self.restorer is not None:
+            with self.clock.stage("restore"):
+                for face in faces:
+                    restore_face(result, face, self.restorer, self.settings.restore_blend)
         return result
+
+    def _swap(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> None:
+        """Swap faces that lie apart, in place and in one batch."""
+        settings, swapper = self.settings, self.swapper
+        with self.clock.stage("swap"):
+            crops = [align(pixels, face, swapper.template, swapper.crop_size(face)) for face in faces]
+            swapped = swapper.swap(crops, self.identity)
+        with self.clock.stage("compose"):
+            news, vouched = [new.pixels for new in swapped], [new.mask for new in swapped]
+            masks = self.masking.masks(crops, news, vouched)
+            for crop, new, mask in zip(crops, news, masks, strict=True):
+                target = to_float(crop.pixels)
+                matched = match_colour(new, target, mask, settings.colour or swapper.colour)
+                paste(pixels, crop, blend(matched, target, mask, settings.blend, settings.opacity))
 
 
 def swap_file(
@@ -147,10 +168,11 @@ def swap_file(
         output: file to make; its suffix says its kind. It appears complete or not at all.
         settings: see `SwapSettings`.
         report: called after every frame.
-        swapper: the engine; the mesh engine unless said.
+        swapper: the engine; the one that the settings name unless given.
 
     Raises:
         UsageError: the output equals an input, or a setting is wrong.
+        ModelError: a network is not on this machine, or does not meet its contract.
         InputError: a file cannot be read or written.
         NoFaceError: no face in a source, or none in the whole target.
     """
@@ -169,6 +191,7 @@ def swap_file(
         seconds=time.perf_counter() - began,
         stages=job.clock.seconds(),
         notes=counts.notes,
+        networks=job.networks.opened,
     )
 
 
@@ -258,10 +281,3 @@ def refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:
     for path in inputs:
         if output.exists() and path.exists() and output.samefile(path):
             raise UsageError(f"{output}: the output would overwrite an input; choose another name")
-
-
-def _detector(settings: SwapSettings) -> Detector:
-    options: dict[str, Any] = {"size": settings.detector_size, "threshold": settings.score}
-    if settings.detector is None:
-        return Detector(**options)
-    return Detector.from_file(settings.detector, **options)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import to_float
+from omote.compose import ColourMethod, to_float
 from omote.engines.mesh.mask import RIM, face_mask, openings, seen
 from omote.engines.mesh.occlusion import dark_occluders
 from omote.engines.mesh.raster import interpolate
@@ -35,6 +35,7 @@ class MeshSwapper:
     """
 
     template = TEMPLATE
+    colour: ColourMethod = "light"
 
     def __init__(self, feather: float = 0.45, largest: int = 1024) -> None:
         self.feather = feather

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import box_mask, to_float
+from omote.compose import ColourMethod, box_mask, to_float
 from omote.engines.oneshot.boost import boosted_parts, join, split
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
@@ -55,6 +55,8 @@ class DfmSwapper:
         ModelError: the network does not meet its contract.
         UsageError: an option is out of its range.
     """
+
+    colour: ColourMethod = "reinhard"
 
     def __init__(self, network: Network, *, strength: float = 1.0, boost: int | None = None) -> None:
         self._name = network.card.name

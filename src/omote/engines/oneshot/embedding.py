@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from omote.compose import ColourMethod
+from omote.compose import ColourMethod
 from omote.engines.oneshot.crops import CropNetwork, TargetSettings
 from omote.engines.oneshot.identity import (
     check_strength,
@@ -70,6 +72,10 @@ class EmbeddingSwapper:
         ModelError: a network does not meet its contract.
         UsageError: an option is out of its range.
     """
+
+    colour: ColourMethod = "none"
+
+    colour: ColourMethod = "none"
 
     def __init__(self, network: Network, *, strength: float = 1.0, boost: int | None = None) -> None:
         settings = read_settings(network.card, EmbeddingSettings)

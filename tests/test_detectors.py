@@ -422,7 +422,7 @@ def test_a_margin_does_not_move_the_face_that_fills_the_picture() -> None:
         (face,) = detector.find(pixels)
         x0, y0, x1, y1 = face.box.astype(int).clip(0)
         (found,) = wide.find(pixels[y0:y1, x0:x1])
-        gap = np.linalg.norm(found.points + (x0, y0) - face.points, axis=1).mean()
+        gap = np.linalg.norm(found.points - face.points + np.array([x0, y0]), axis=1).mean()
         assert gap < 0.1 * face.eye_distance
 
 

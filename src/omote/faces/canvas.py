@@ -55,7 +55,7 @@ class Canvas:
 
     def shrink(self, pixels: npt.NDArray[Any], size: int) -> Bytes:
         """Shrink a picture until its longer side has at most `size` pixels and the canvas can hold it."""
-        scales = [1.0, size / max(pixels.shape[:2])]
+        scales = [size / max(pixels.shape[:2])]
         scales += [
             side / have
             for side, have in zip((self.height, self.width), pixels.shape, strict=False)

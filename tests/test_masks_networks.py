@@ -157,11 +157,14 @@ def test_xseg_has_channels_last_and_keeps_rows_and_columns():
         masker("xseg_1", planes, side=256)
 
 
-def test_values_beyond_the_range_are_cut_off():
-    (mask,) = masker("xseg_1", xseg_graph(weights=(9, 0, 0))).mask([solid(0, 0, 1)])
-    assert mask.max() == 1
-    (mask,) = masker("xseg_1", xseg_graph(weights=(-9, 0, 0))).mask([solid(0, 0, 1)])
-    assert mask.min() == mask.max() == 0
+@pytest.mark.parametrize("dark", [0.0, -3.0])
+def test_values_beyond_the_range_are_cut_off_before_the_edge_is_softened(dark):
+    crop = solid(0, 0, 0)
+    crop[:, 30:, 2] = 1
+    (plain,) = masker("xseg_1", xseg_graph()).mask([crop])
+    crop[:, :30, 2], crop[:, 30:, 2] = dark, 3
+    (beyond,) = masker("xseg_1", xseg_graph(weights=(3, 0, 0))).mask([crop])
+    np.testing.assert_allclose(beyond, plain, atol=1e-6)
 
 
 @pytest.mark.parametrize(("region", "value"), [("skin", 0.6), ("clothes", 0.8), ("hair", 0.95)])

@@ -258,6 +258,16 @@ def test_the_restored_face_is_laid_over_in_part(blend, dtype):
         assert not change.any()
 
 
+@pytest.mark.parametrize("name", ["ffhq_512", "arcface_128"])
+def test_the_restorer_sees_the_face_on_its_own_template(name):
+    picture, seen = painted(FACE), []
+    restorer = Does(lambda crops: seen.append(crops) or crops, 96)
+    restorer.template = name
+    expected = to_float(align(picture, FACE, name, 96).pixels)
+    restore_face(picture, FACE, restorer)
+    assert np.array_equal(seen[0][0], expected)
+
+
 def test_a_mask_limits_where_the_face_is_restored():
     picture = painted(FACE)
     before = picture.copy()

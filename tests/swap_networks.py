@@ -96,11 +96,13 @@ PUBLISHED: Mapping[str, Facts] = {
 }
 
 
-def revealing(facts: Facts, batch: int | str = "batch", source_first: bool = False) -> bytes:
+def revealing(
+    facts: Facts, batch: int | str = "batch", source_first: bool = False, bgr: bool = False
+) -> bytes:
     """A swapper that shows its source in the first rows of its output, and its target below.
 
     A vector fills the rows, the same in all three channels; a source picture shows its first rows, with what
-    is missing on the right left at 0.
+    is missing on the right left at 0. With `bgr` its channels are blue, green and red.
     """
     nodes: list[NodeProto] = []
     target, source = facts.names
@@ -126,7 +128,8 @@ def revealing(facts: Facts, batch: int | str = "batch", source_first: bool = Fal
     below = node("Slice", [target, starts, ends, axes], "below")
     everything = node("Concat", [shown, below], "everything", axis=2)
     mean, std = (_column(values) for values in facts.exit)
-    constants["scale"], constants["offset"] = _column(SCALE) / std, (0.5 - mean) / std
+    scale = _column(SCALE[::-1] if bgr else SCALE)
+    constants["scale"], constants["offset"] = scale / std, (0.5 - mean) / std
     scaled = node("Mul", [everything, "scale"], "scaled")
     node("Add", [scaled, "offset"], "output")
     return _swapper(facts, nodes, constants, batch, source_first)

@@ -98,6 +98,13 @@ def test_order_of_inputs_and_fixed_batch(name: str, source_first: bool, batch: i
     check(CARDS[name], source_first=source_first, batch=batch)
 
 
+@pytest.mark.parametrize("name", ["simswap_256", "uniface_256", "blendswap_256"])
+def test_blue_first(name: str) -> None:
+    """No published swapper is so, but users' own may be."""
+    card = CARDS[name]
+    check(replace(card, settings={**card.settings, "bgr": True}), bgr=True)
+
+
 OTHER: dict[str, Any] = {
     "template": "dfl_whole_face",
     "side": 64,

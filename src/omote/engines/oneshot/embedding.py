@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.compose import ColourMethod
-from omote.compose import ColourMethod
 from omote.engines.oneshot.crops import CropNetwork, TargetSettings
 from omote.engines.oneshot.identity import (
     check_strength,
@@ -72,8 +71,6 @@ class EmbeddingSwapper:
         ModelError: a network does not meet its contract.
         UsageError: an option is out of its range.
     """
-
-    colour: ColourMethod = "none"
 
     colour: ColourMethod = "none"
 

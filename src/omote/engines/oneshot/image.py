@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.compose import ColourMethod
-from omote.compose import ColourMethod
 from omote.engines.oneshot.crops import CropNetwork, TargetSettings
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import UsageError
@@ -50,8 +49,6 @@ class ImageSwapper:
         ModelError: the network does not meet its contract.
         UsageError: an option is out of its range.
     """
-
-    colour: ColourMethod = "none"
 
     colour: ColourMethod = "none"
 

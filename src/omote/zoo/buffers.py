@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class Buffers:
 
     def __init__(self, session: Any, memory: str, number: int) -> None:
         self._session, self._place = session, (memory, number)
-        self._kept: OrderedDict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], _Bound] = OrderedDict()
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """Run on inputs by name; the outputs are new arrays in graph order."""
@@ -38,13 +39,15 @@ class Buffers:
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        binding, values = self._kept[key]
+        bound = self._kept[key]
         for name, value in feeds.items():
-            values[name].update_inplace(value)
-        self._session.run_with_iobinding(binding)
-        return list(binding.copy_outputs_to_cpu())
+            bound.inputs[name].update_inplace(value)
+        for name in bound.open_outputs:  # else it would have to be as large as last time
+            bound.binding.bind_output(name, *self._place)
+        self._session.run_with_iobinding(bound.binding)
+        return list(bound.binding.copy_outputs_to_cpu())
 
-    def _bind(self, feeds: Mapping[str, npt.NDArray[Any]]) -> tuple[Any, dict[str, Any]]:
+    def _bind(self, feeds: Mapping[str, npt.NDArray[Any]]) -> "_Bound":
         onnxruntime = onnxruntime_offline()
         binding = self._session.io_binding()
         values = {
@@ -58,6 +61,7 @@ class Buffers:
             for port in self._session.get_inputs()
             for axis, size in zip(port.shape, feeds[port.name].shape, strict=False)
         }
+        open_outputs = []
         for port in self._session.get_outputs():
             shape = [size if isinstance(size, int) else sizes.get(size) for size in port.shape]
             if port.type in _FLOATS and all(isinstance(size, int) for size in shape):
@@ -66,5 +70,20 @@ class Buffers:
                 )
                 binding.bind_ortvalue_output(port.name, value)
             else:
-                binding.bind_output(port.name, *self._place)
-        return binding, values
+                open_outputs.append(port.name)
+        return _Bound(binding, values, open_outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """Memory for inputs of certain shapes.
+
+    Attributes:
+        binding: ONNX Runtime's.
+        inputs: where the inputs go, by name.
+        open_outputs: names of outputs whose size does not follow from the inputs' shapes.
+    """
+
+    binding: Any
+    inputs: Mapping[str, Any]
+    open_outputs: list[str]

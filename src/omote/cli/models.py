@@ -187,6 +187,8 @@ def import_network(
     ] = None,
 ) -> None:
     """Copy a file that you have into the store."""
+    from omote.pipelines.contracts import check_contract
+
     catalogue, store = _open()
     for card in store.import_file(file, catalogue, name, check_contract):
         print(f"{card.name}: imported: {store.path(card)}")
@@ -218,18 +220,6 @@ def path(name: _SomeName = None) -> None:
     """Print where a network lies, or would."""
     catalogue, store = _open()
     print(store.folder if name is None else _path(catalogue.card(name), store))
-
-
-def check_contract(card: "Card", data: bytes) -> None:
-    """Whether ONNX Runtime takes a file for a network of its card's contract.
-
-    Raises:
-        ModelError: says what is wrong with it.
-    """
-    from omote.zoo import Session
-
-    if card.suffix != ".safetensors":
-        Session(data, label=card.name)
 
 
 def _open() -> "tuple[Catalogue, Store]":

@@ -83,7 +83,7 @@ def swap(
     from omote.pipelines import SETTING_NAMES, SwapSettings, swap_file
 
     given: dict[str, Any] = dict(locals())
-    if len(inputs) < 2:
+    if len(inputs) < 2 and swapper == "mesh":  # a DFM network knows its person already
         raise UsageError("give a source photo and a target: omote swap SOURCE... TARGET -o OUTPUT")
     settings = SwapSettings(**{name: given[name] for name in SETTING_NAMES})
     *sources, target = inputs

@@ -31,12 +31,12 @@ class MaskSettings:
         parser: network that finds regions.
         padding: of the box: top, right, bottom, left; 0..100.
         edge: width of the box's soft edge; 0..50.
-        grow: moves the edge of the combined mask outwards, or inwards when negative; -50..50. It grows into
-            neither the box's rim nor what the engine does not vouch for.
-        blur: width of a soft edge on the inner side of the combined mask; 0..50.
+        grow: moves the edge of what is asked for besides the box outwards, or inwards when negative; -50..50.
+            It grows into neither the box's rim nor what the engine does not vouch for.
+        blur: width of a soft edge on the inner side of the same; 0..50.
 
     Raises:
-        UsageError: a setting is out of its range, or there is no such area.
+        UsageError: a setting is out of its range, has nothing to act on, or there is no such area.
     """
 
     box: bool = True
@@ -66,6 +66,13 @@ class MaskSettings:
             raise UsageError("mask padding: opposite sides together reach 100 %, so nothing would be left")
         if any(self.padding) and not self.box:
             raise UsageError("mask padding is that of the box: add box to the mask")
+        if (self.grow or self.blur) and not self.shaped:
+            raise UsageError("mask grow and blur have no edge to act on: add face, occlusion, area or region")
+
+    @property
+    def shaped(self) -> bool:
+        """Whether anything is asked for besides the box."""
+        return bool(self.face or self.occlusion or self.areas or self.regions is not None)
 
     @classmethod
     def parse(cls, text: str, **others: Any) -> "MaskSettings":

@@ -49,9 +49,9 @@ class Masking:
     ) -> list[Array]:
         """Return where the new faces show.
 
-        The minimum of the engine's mask, the box and all that was asked for, grown and softened, and then
-        held again inside the engine's mask and the box. The networks see the crops in one batch, and none
-        that would stay empty whatever they say.
+        The minimum of the engine's mask, the box, and all that was asked for. Only the last is grown and
+        softened: the engine knows its own edges, and growing its holes (eyes, mouth) would swallow the face.
+        The networks see the crops in one batch, and none that would stay empty whatever they say.
 
         Args:
             targets: crops as they were cut.
@@ -65,8 +65,8 @@ class Masking:
             UsageError: areas are asked for, and a face has no landmarks that tell them.
         """
         fences = [np.minimum(mask, self._fence(len(mask))) for mask in engine]
-        shapes = [self._drawn(crop, fence) for crop, fence in zip(targets, fences, strict=True)]
-        alive = [index for index, shape in enumerate(shapes) if shape.any()]
+        shapes = [self._drawn(crop) for crop in targets]
+        alive = [i for i, fence in enumerate(fences) if np.minimum(fence, shapes[i]).any()]
         for masker in self._maskers if alive else ():
             looked = [
                 to_float(targets[i].pixels) if masker.looks_at == "target" else swapped[i] for i in alive
@@ -81,13 +81,14 @@ class Masking:
             return box_mask(size, blur=RIM)
         return box_mask(size, blur=settings.edge / 100, padding=[side / 100 for side in settings.padding])
 
-    def _drawn(self, crop: Crop, fence: Array) -> Array:
-        """The part of the fence that lies in the face and the areas asked for."""
+    def _drawn(self, crop: Crop) -> Array:
+        """What is asked for of the landmarks."""
+        drawn = np.ones((crop.size, crop.size), np.float32)
         face: tuple[Area, ...] = ("face",) if self.settings.face else ()
         for areas in (face, self.settings.areas):
             if areas:
-                fence = np.minimum(fence, area_mask(crop.face, areas, crop.size))
-        return fence
+                drawn = np.minimum(drawn, area_mask(crop.face, areas, crop.size))
+        return drawn
 
     def _adjusted(self, mask: Array) -> Array:
         grow, blur = self.settings.grow / 100, self.settings.blur / 100

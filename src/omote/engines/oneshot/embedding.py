@@ -86,6 +86,18 @@ class EmbeddingSwapper:
         self._unit = settings.unit
         self._width = self._crops.source_shape[-1]
 
+    @staticmethod
+    def check_graph(network: Network) -> None:
+        """Check the graph alone, without the networks that it works with.
+
+        Raises:
+            ModelError: it does not meet its contract.
+        """
+        settings = read_settings(network.card, EmbeddingSettings)
+        CropNetwork(network, settings, Port((None, None)), None)
+        if settings.emap:
+            _emap(network)
+
     def crop_size(self, face: Face) -> int:
         """The network's own size, or the boosted one."""
         return self._crops.crop_size

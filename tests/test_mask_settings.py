@@ -67,8 +67,8 @@ def test_text_is_read(text, expected):
 
 
 def test_text_and_numbers_go_together():
-    read = MaskSettings.parse("box", padding=(1, 2, 3, 4), grow=-2, blur=3, parser="pan")
-    assert read == MaskSettings(padding=(1, 2, 3, 4), grow=-2, blur=3, parser="pan")
+    read = MaskSettings.parse("box,face", padding=(1, 2, 3, 4), grow=-2, blur=3, parser="pan")
+    assert read == MaskSettings(face=True, padding=(1, 2, 3, 4), grow=-2, blur=3, parser="pan")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,8 @@ def test_wrong_text_is_refused(text, words):
         ({"edge": 51}, "edge 51"),
         ({"grow": -51}, "grow -51"),
         ({"blur": float("nan")}, "blur nan"),
+        ({"blur": 3}, "no edge to act on: add face"),
+        ({"grow": -3, "box": False}, "no edge to act on: add face"),
     ],
 )
 def test_wrong_settings_are_refused(asked, words):
@@ -192,6 +194,12 @@ def test_grow_stays_within_engine_and_box():
     assert np.all(found <= engine)
     assert not found[:, :40].any()
     assert found[50, 75] == 1
+
+
+def test_grow_and_blur_leave_the_edges_of_the_engine_alone():
+    engine = disc(30) - 0.5 * disc(4)  # with a hole for an eye
+    found = masked(engine, [Says(disc(48))], grow=-2, blur=2)
+    assert np.array_equal(found, engine)
 
 
 def test_blur_only_takes_away_and_begins_at_the_edge():

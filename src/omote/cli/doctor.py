@@ -145,7 +145,7 @@ def _networks() -> dict[str, str]:
         try:
             if card.native:
                 weights = native_weights(card.native)
-                Session(weights)
+                Session(weights, label=card.name)
                 found[card.name] = f"ready, {len(weights) / 1e6:.1f} MB"
             elif store.holds(card):
                 found[card.name] = f"here, {store.path(card).stat().st_size / 1e6:.1f} MB, {card.terms}"

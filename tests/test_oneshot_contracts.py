@@ -11,6 +11,7 @@ from onnx import helper
 
 from omote.engines.oneshot import SWAPPERS
 from omote.engines.oneshot.crops import leave
+from omote.engines.oneshot.mask import face_mask
 from omote.engines.swapper import Source
 from omote.errors import ModelError, OmoteError, UsageError
 from omote.faces.align import align
@@ -206,11 +207,13 @@ def test_boost_runs_all_sub_pictures_of_all_faces_as_one_batch(boost: int) -> No
 def test_several_faces_each_get_their_own_crop_back(batch: int | str, faces: int) -> None:
     card, facts = CARDS["inswapper_128"], PUBLISHED["inswapper_128"]
     swapper = SWAPPERS["embedding"](network_of(card, revealing(facts, batch)))
-    crops = [align(np.roll(PICTURE, 30 * i, axis=2 - i % 2), FACE, "arcface_128", 128) for i in range(faces)]
+    poses = [posed_face(yaw=20.0 * i, scale=70.0 + i) for i in range(faces)]
+    crops = [align(PICTURE, pose, "arcface_128", 128) for pose in poses]
     made = swapper.swap(crops, swapper.identity([SOURCE]))
     assert len(made) == faces
     for crop, one in zip(crops, made, strict=True):
         np.testing.assert_allclose((one.pixels[4:] - 0.5) / SCALE, crop.pixels[4:] / 255, atol=2e-4)
+        np.testing.assert_array_equal(one.mask, face_mask(crop.face, 128))
 
 
 def raw_export(names: tuple[str, str], shapes: tuple[list[int], list[int]]) -> bytes:

@@ -136,14 +136,17 @@ def test_both_conventions_of_the_emap_product() -> None:
     np.testing.assert_allclose(shown(facefusion, facefusion.identity(SOURCES[:1])), product, atol=2e-4)
 
 
-def test_the_source_is_mixed_with_the_target_of_its_own_crop() -> None:
-    """Two faces in one batch, each with its own mixture."""
-    swapper, _ = swapper_of("hyperswap_1a_256", A, A, B, strength=0.5)
-    crop = align(PICTURE, FACE, "arcface_128", 256)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_source_is_mixed_with_the_target_of_its_own_crop(parts: int) -> None:
+    """Two faces in one batch, each with its own mixture in all of its sub-pictures."""
+    swapper, _ = swapper_of("hyperswap_1a_256", A, A, B, strength=0.5, boost=256 * parts)
+    crop = align(PICTURE, FACE, "arcface_128", 256 * parts)
     made = swapper.swap([crop, crop], swapper.identity(SOURCES[:1]))
-    vectors = [(one.pixels[:2, :, 0].ravel() - 0.5) / SCALE[0] for one in made]
-    np.testing.assert_allclose(vectors[0], unit(A), atol=2e-4)
-    np.testing.assert_allclose(vectors[1], unit(unit(A) + unit(B)), atol=2e-4)
+    for one, expected in zip(made, (unit(A), unit(unit(A) + unit(B))), strict=True):
+        for y in range(parts):
+            for x in range(parts):
+                vector = (one.pixels[y::parts, x::parts][:2, :, 0].ravel() - 0.5) / SCALE[0]
+                np.testing.assert_allclose(vector, expected, atol=2e-4)
 
 
 vectors = arrays(np.float32, (2, 16), elements=st.floats(-5, 5, width=32)).filter(

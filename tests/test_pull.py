@@ -278,6 +278,7 @@ def test_nobody_else_is_asked_for_digests(place: Place):
         "https://huggingface.co/o/p/resolve/main/f.onnx",
         "https://hf-mirror.com/o/p/resolve/main/f.onnx",
         "https://github.com.example.org/o/p/releases/download/v/f.onnx",
+        "https://huggingface.co.example.org/o/p/resolve/main/f.onnx",
     ]
     assert stated_digest(origins, Asked(), forges) is None
     assert hosts == ["https://api.github.com/repos/o/p/releases/tags/v", origins[1]]

@@ -142,6 +142,7 @@ def test_paths(store: Store, catalogue: Catalogue):
 
 def test_read(here: Store, catalogue: Catalogue):
     assert here.read(catalogue.card("known")) == GOOD
+    assert here.lock_file.read().pins == {}  # the catalogue vouches for it
 
 
 def test_missing(store: Store, catalogue: Catalogue):
@@ -167,7 +168,7 @@ def test_file_that_nothing_vouches_for(store: Store, catalogue: Catalogue):
     assert store.read(card) == GOOD
 
 
-@pytest.mark.parametrize("data", [OTHER, GOOD[:-1], GOOD + b"\0"])
+@pytest.mark.parametrize("data", [OTHER, GOOD[:-1], GOOD + b"\0"], ids=["other", "shorter", "longer"])
 def test_damaged(here: Store, catalogue: Catalogue, data: bytes):
     card = catalogue.card("known")
     here.path(card).write_bytes(data)
@@ -380,7 +381,10 @@ def test_too_large(
         here.read(catalogue.card("known"))
 
 
-def test_sizes_are_looked_at_before_the_file_is_read(store: Store, catalogue: Catalogue, tmp_path: Path):
+def test_sizes_are_looked_at_before_the_file_is_read(
+    store: Store, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("the file was read"))
     file = tmp_path / "unknown.onnx"
     with file.open("wb") as sparse:
         sparse.truncate(5 << 30)
@@ -547,6 +551,21 @@ def test_a_dead_holder_releases(tmp_path: Path):
     thread.join(10)
     assert got[0] >= killed
     assert not lock.exists()
+
+
+def test_lock_that_its_holder_takes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Between opening and locking it, the holder may have removed the file: then others see another one."""
+    lock, tried = tmp_path / ".lock", []
+
+    def try_lock(handle: int) -> None:
+        tried.append(handle)
+        if len(tried) == 1:
+            lock.unlink()
+
+    monkeypatch.setattr("omote.zoo.exclusive._try_lock", try_lock)
+    with exclusive(lock):
+        assert lock.exists()
+    assert len(tried) == 2
 
 
 def test_lock_without_a_folder(tmp_path: Path):

@@ -11,21 +11,21 @@ from omote.errors import UsageError
 
 @given(st.integers(1, 9), st.integers(1, 7), st.integers(1, 7), st.integers(1, 4), st.integers(0, 99))
 def test_join_is_the_exact_inverse(parts: int, height: int, width: int, channels: int, seed: int) -> None:
-    shape = (parts * height, parts * width, channels)
+    shape = (channels, parts * height, parts * width)
     pixels = np.random.default_rng(seed).random(shape, np.float32)
     pieces = split(pixels, parts)
-    assert pieces.shape == (parts**2, height, width, channels)
+    assert pieces.shape == (parts**2, channels, height, width)
     np.testing.assert_array_equal(join(pieces), pixels)
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.data())
 def test_every_pixel_goes_where_the_paper_says(parts: int, size: int, data: st.DataObject) -> None:
     y, x = (data.draw(st.integers(0, parts * size - 1)) for _ in range(2))
-    pixels = np.zeros((parts * size, parts * size, 3), np.float32)
-    pixels[y, x] = 1
+    pixels = np.zeros((3, parts * size, parts * size), np.float32)
+    pixels[:, y, x] = 1
     pieces = split(pixels, parts)
     assert pieces.sum() == 3
-    assert pieces[(y % parts) * parts + x % parts, y // parts, x // parts].sum() == 3
+    assert pieces[(y % parts) * parts + x % parts, :, y // parts, x // parts].sum() == 3
 
 
 def test_boost_is_a_multiple_of_the_size() -> None:

@@ -165,7 +165,7 @@ RANGES = {
 @pytest.mark.parametrize("bgr", [False, True])
 @pytest.mark.parametrize("output", RANGES)
 def test_output_range_and_order(output: Any, bgr: bool) -> None:
-    planes = RANGES[output][:: -1 if bgr else 1].reshape(1, 3, 1, 1)
+    planes = RANGES[output][:: -1 if bgr else 1].reshape(3, 1, 1)
     np.testing.assert_allclose(leave(planes, output, bgr).ravel(), COLOURS, atol=1e-6)
     doubled = leave(4 * planes - 2, output, bgr)
     assert 0 <= doubled.min() <= doubled.max() <= 1

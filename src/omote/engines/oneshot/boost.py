@@ -4,37 +4,37 @@ Sub-picture (a, b) has the pixels (i·N + a, j·N + b): every N-th pixel of ever
 sub-picture shows the whole face and each swapped pixel goes back where it came from.
 """
 
-from typing import Any
+import math
 
 import numpy as np
 import numpy.typing as npt
 
 from omote.errors import UsageError
 
-Pixels = npt.NDArray[Any]
+Array = npt.NDArray[np.float32]
 
 
-def split(pixels: Pixels, parts: int) -> Pixels:
+def split(planes: Array, parts: int) -> Array:
     """Take a crop apart.
 
     Args:
-        pixels: (parts · h, parts · w, C).
+        planes: (C, parts · h, parts · w).
         parts: N.
 
     Returns:
-        (N², h, w, C); sub-picture a · N + b starts at pixel (a, b).
+        (N², C, h, w); sub-picture a · N + b starts at pixel (a, b).
     """
-    height, width, channels = pixels.shape
-    cells = pixels.reshape(height // parts, parts, width // parts, parts, channels)
-    return cells.transpose(1, 3, 0, 2, 4).reshape(parts**2, height // parts, width // parts, channels)
+    return np.stack([planes[:, a::parts, b::parts] for a in range(parts) for b in range(parts)])
 
 
-def join(pieces: Pixels) -> Pixels:
-    """Put a crop together again: the inverse of `split`, (N², h, w, C) → (N · h, N · w, C)."""
-    count, height, width, channels = pieces.shape
-    parts = int(np.sqrt(count))
-    cells = pieces.reshape(parts, parts, height, width, channels).transpose(2, 0, 3, 1, 4)
-    return np.ascontiguousarray(cells.reshape(parts * height, parts * width, channels))
+def join(pieces: Array) -> Array:
+    """Put a crop together again: the inverse of `split`, (N², C, h, w) → (C, N · h, N · w)."""
+    count, channels, height, width = pieces.shape
+    parts = math.isqrt(count)
+    planes = np.empty((channels, parts * height, parts * width), pieces.dtype)
+    for index, piece in enumerate(pieces):
+        planes[:, index // parts :: parts, index % parts :: parts] = piece
+    return planes
 
 
 def boosted_parts(name: str, size: int, boost: int | None) -> int:

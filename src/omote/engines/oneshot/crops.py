@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,11 +20,10 @@ from omote.zoo.networks import Network
 Array = npt.NDArray[np.float32]
 Range = Literal["unit", "signed", "imagenet"]
 
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _RANGES: dict[Range, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "unit": ((0.0,) * 3, (1.0,) * 3),
     "signed": ((0.5,) * 3, (0.5,) * 3),
-    "imagenet": _IMAGENET,
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 """Mean and deviation that the output still has, by the name of its range."""
 
@@ -96,19 +96,26 @@ class CropNetwork:
         if not crops:
             return []
         parts = [self._parts(crop) for crop in crops]
-        pieces = [piece for crop, n in zip(crops, parts, strict=True) for piece in split(crop.pixels, n)]
-        counts = np.square(parts)
-        targets = tensor(pieces, self.settings.mean, self.settings.std, bgr=self.settings.bgr)
+        pieces = [split(self._planes(crop), n) for crop, n in zip(crops, parts, strict=True)]
+        targets, counts = np.concatenate(pieces), np.square(parts)
         repeated = np.repeat(np.stack(sources), counts, axis=0)
         inputs = (targets, repeated) if self._target_first else (repeated, targets)
-        made = leave(self._session.run_batch(*inputs)[0], self.settings.output, self.settings.bgr)
+        made = self._session.run_batch(*inputs)[0]
         if not np.isfinite(made).all():
             raise ModelError(f"{self.name}: its output is not a number; run it in full precision (float32)")
-        pictures = map(join, np.split(made, np.cumsum(counts)[:-1]))
+        joined = map(join, np.split(made, np.cumsum(counts)[:-1]))
         return [
-            SwappedCrop(picture, face_mask(crop.face, crop.size))
-            for picture, crop in zip(pictures, crops, strict=True)
+            SwappedCrop(
+                leave(planes, self.settings.output, self.settings.bgr), face_mask(crop.face, crop.size)
+            )
+            for planes, crop in zip(joined, crops, strict=True)
         ]
+
+    def _planes(self, crop: Crop) -> Array:
+        """(3, N, N) as the network wants it."""
+        settings = self.settings
+        planes: Array = tensor([crop.pixels], settings.mean, settings.std, bgr=settings.bgr)[0]
+        return planes
 
     def _parts(self, crop: Crop) -> int:
         if crop.size % self.settings.side:
@@ -117,14 +124,10 @@ class CropNetwork:
 
 
 def leave(planes: npt.NDArray[Any], output: Range, bgr: bool = False) -> Array:
-    """(B, 3, H, W) as a network gives it → (B, H, W, 3) RGB, clipped to 0..1."""
-    mean, std = _RANGES[output]
-    ordered = np.asarray(planes[:, ::-1] if bgr else planes, np.float32)
-    return (ordered * _column(std) + _column(mean)).clip(0, 1).transpose(0, 2, 3, 1)
-
-
-def _column(values: Sequence[float]) -> Array:
-    return np.array(values, np.float32)[:, None, None]
+    """(3, N, N) as a network gives it → (N, N, 3) RGB, clipped to 0..1."""
+    values = zip(planes[::-1] if bgr else planes, *_RANGES[output], strict=True)
+    channels = [plane.astype(np.float32) * np.float32(std) + np.float32(mean) for plane, mean, std in values]
+    return np.asarray(cv2.merge([channel.clip(0, 1) for channel in channels]), np.float32)
 
 
 def _target_input(network: Network, settings: TargetSettings, target: Port, source: Port) -> str:

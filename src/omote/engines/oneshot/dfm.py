@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import ColourMethod, box_mask, to_float
+from omote.compose import ColourMethod, box_mask
 from omote.engines.oneshot.boost import boosted_parts, join, split
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
 from omote.faces.align import Crop, template
+from omote.faces.crops import tensor
 from omote.faces.face import Face
 from omote.zoo.card import read_settings
 from omote.zoo.graph import Port, require
@@ -85,15 +86,16 @@ class DfmSwapper:
         if not crops:
             return []
         parts = [self._parts(crop) for crop in crops]
-        pictures = [split(to_float(crop.pixels), n) for crop, n in zip(crops, parts, strict=True)]
-        faces = np.ascontiguousarray(np.concatenate(pictures)[..., ::-1])
-        target_masks, made, masks = self._run(faces)
+        pieces = [split(tensor([crop.pixels])[0], n) for crop, n in zip(crops, parts, strict=True)]
+        blue_last = np.concatenate(pieces).transpose(0, 2, 3, 1)
+        target_masks, made, masks = self._run(np.ascontiguousarray(blue_last[..., ::-1]))
         both = np.minimum(target_masks, masks).clip(0, 1)
         results = []
         for end, n in zip(np.cumsum(np.square(parts)), parts, strict=True):
             here = slice(end - n * n, end)
-            pixels = np.ascontiguousarray(join(made[here])[..., ::-1].clip(0, 1))
-            results.append(SwappedCrop(pixels, self._softened(join(both[here])[..., 0])))
+            blue, green, red = join(made[here].transpose(0, 3, 1, 2)).clip(0, 1)
+            (mask,) = join(both[here].transpose(0, 3, 1, 2))
+            results.append(SwappedCrop(cv2.merge([red, green, blue]), self._softened(mask)))
         return results
 
     def _run(self, faces: Array) -> list[Array]:

@@ -20,7 +20,7 @@ from tests.planted import planted
 
 def network(value: float) -> bytes:
     return planted(
-        [helper.make_node("Mul", ["x", "k"], ["y"])], {"k": np.float32([value])}, {"x": [3]}, {"y": [3]}
+        [helper.make_node("Mul", ["x", "k"], ["y"])], {"k": np.float32([value])}, {"x": [1, 3]}, {"y": [1, 3]}
     )
 
 
@@ -33,13 +33,15 @@ def digest(data: bytes) -> str:
 
 CATALOGUE = """
 [contracts.encode]
-task = "identity"
-adapter = "encode"
+task = "converter"
+adapter = "crossface"
+unit = true
+size = 3
 
 [contracts.swap]
 task = "swapper"
 adapter = "swap"
-needs = {{ identity = "encoder" }}
+needs = {{ converter = "encoder" }}
 side = 128
 
 [models.encoder]
@@ -198,10 +200,10 @@ def test_list(home: Path, omote: Command):
     assert done.code == 0
     rows = [line.split() for line in done.out.splitlines()]
     assert rows[0] == ["NAME", "TASK", "LICENCE", "SIZE", "HERE"]
-    assert rows[1] == ["encoder", "identity", "permissive", "?", "no"]
+    assert rows[1] == ["encoder", "converter", "permissive", "?", "no"]
     assert rows[3][-1] == "ships"
     assert rows[4] == ["swapper", "swapper", "non-commercial", "?", "no"]
-    assert len({line.index(" identity") for line in done.out.splitlines() if " identity" in line}) == 1
+    assert len({line.index(" converter") for line in done.out.splitlines() if " converter" in line}) == 1
     assert not home.exists()
 
 
@@ -222,14 +224,14 @@ def test_list_as_json(filled: Path, omote: Command):
 
 def test_list_tells_damage(filled: Path, omote: Command):
     (filled / "encoder.onnx").write_bytes(OTHER[:-1])
-    assert "damaged" in omote("models", "list", "--task", "identity").out
+    assert "damaged" in omote("models", "list", "--task", "converter").out
 
 
 def test_info(filled: Path, omote: Command):
     done = omote("models", "info", "swapper")
     assert done.code == 0
     for words in (
-        "needs:       identity: encoder",
+        "needs:       converter: encoder",
         "settings:    side: 128",
         "licence:     Research-1",
         "consequence: for research or private use only, not for paid work",
@@ -241,7 +243,7 @@ def test_info(filled: Path, omote: Command):
     ):
         assert words in done.out.splitlines()
     facts = json.loads(omote("models", "info", "swapper", "--json").out)
-    assert facts["needs"] == {"identity": "encoder"}
+    assert facts["needs"] == {"converter": "encoder"}
     assert facts["origins"][0].endswith("/swapper.onnx")
 
 
@@ -299,6 +301,15 @@ def test_import(home: Path, omote: Command, tmp_path: Path):
     assert "--as NAME" in unknown.err
     assert omote("models", "import", file, "--as", "lost").code == 0
     assert omote("models", "verify").out == "encoder: ok\nlost: ok\n"
+
+
+def test_import_against_the_contract(home: Path, omote: Command, tmp_path: Path):
+    file = tmp_path / "lost.onnx"
+    wide = {"x": [1, 4]}, {"y": [1, 4]}
+    file.write_bytes(planted([helper.make_node("Identity", ["x"], ["y"])], {}, *wide))
+    done = omote("models", "import", file)
+    assert (done.code, done.err) == (6, "omote: lost: input 0 should be (any × 3), found x (1 × 4)\n")
+    assert not home.exists()
 
 
 def test_import_of_what_cannot_be_run(home: Path, omote: Command, tmp_path: Path):

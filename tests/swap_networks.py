@@ -43,6 +43,7 @@ class Facts:
         identity: the identity network.
         converter: the network through which the raw embedding goes first.
         picture: template and size of the source crop, for swappers that take a picture, in 0..1.
+        width: numbers in a source vector.
         names: of the target and the source input.
     """
 
@@ -55,17 +56,18 @@ class Facts:
     identity: str = "arcface_w600k_r50"
     converter: str | None = None
     picture: tuple[str, int] | None = None
+    width: int = WIDTH
     names: tuple[str, str] = ("target", "source")
 
     @property
     def source_shape(self) -> tuple[int, ...]:
         """Without the batch axis."""
-        return (WIDTH,) if self.picture is None else (3, self.picture[1], self.picture[1])
+        return (self.width,) if self.picture is None else (3, self.picture[1], self.picture[1])
 
     @property
     def source_rows(self) -> int:
         """How many rows of the output show the source."""
-        return WIDTH // self.size if self.picture is None else self.size // 4
+        return max(self.width // self.size, 1) if self.picture is None else self.size // 4
 
 
 INSWAPPER = Facts("arcface_128", 128, emap=True)
@@ -118,7 +120,9 @@ def revealing(
         return name
 
     if facts.picture is None:
-        plane = node("Reshape", [source, integers("rows", 0, 1, rows, size)], "plane")
+        pads = integers("pads", 0, 0, 0, rows * size - facts.width)
+        row = node("Pad", [source, pads], "row")
+        plane = node("Reshape", [row, integers("rows", 0, 1, rows, size)], "plane")
         shown = node("Concat", [plane] * 3, "shown", axis=1)
     else:
         cut = node("Slice", [source, integers("no", 0), integers("to", rows), integers("y", 2)], "cut")

@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
+from onnx import helper
 
 from omote.errors import ModelError, UsageError
+from omote.pipelines.contracts import CHECKS, check_contract
 from omote.zoo import Card, Catalogue
 from omote.zoo.card import CONSEQUENCES, SUFFIXES, TASKS
 from omote.zoo.catalogue import Contract
+from tests.planted import planted
 
 SHIPPED = Catalogue.load()
 CARDS = pytest.mark.parametrize("card", SHIPPED.cards.values(), ids=SHIPPED.cards.keys())
@@ -55,9 +58,25 @@ def test_needs(card: Card):
 
 @CONTRACTS
 def test_contracts(contract: Contract):
+    """There is an adapter of that name for that task."""
     assert contract.task in TASKS
-    assert contract.adapter
+    assert contract.adapter in CHECKS[contract.task]
     assert all(name in SHIPPED.cards for name in contract.needs.values())
+
+
+FOREIGN = planted([helper.make_node("Identity", ["x"], ["y"])], {}, {"x": [7]}, {"y": [7]})
+
+
+@CARDS
+def test_settings_and_contract(card: Card):
+    """The adapter understands every setting of the row, and refuses a graph that is none of its kind."""
+    with pytest.raises(ModelError) as caught:
+        check_contract(card, FOREIGN)
+    message = str(caught.value)
+    assert message.startswith(f"{card.name}: ")
+    assert "setting" not in message
+    assert "x" in message or "(7)" in message
+    assert "found" in message, message
 
 
 def test_same_file_has_one_digest():

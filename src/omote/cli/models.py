@@ -58,7 +58,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.
 def list_networks(
     task: Annotated[
         str | None,
-        typer.Option(help="Only these: detector, landmarks, identity, converter, swapper, mask, restorer."),
+        typer.Option(help="Only those of one task, as in the column TASK."),
     ] = None,
     json: _Json = False,
 ) -> None:

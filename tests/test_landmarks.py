@@ -190,6 +190,38 @@ def test_a_lying_face_is_shown_upright(quarters: int) -> None:
     assert lying.landmarks[0] == pytest.approx([200 + 107.25, 150 + 107.25], abs=1e-3), "others stay"
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_margins_turn_with_the_face(quarters: int) -> None:
+    """The tenth of the box that PIPNet leaves out is the forehead's, wherever that is."""
+    cells = np.zeros((68, 2), int)
+    adapter = PipNet(network(pip(cells, np.zeros((68, 2))), "pipnet_68", upright=True))
+    turned = face_at(200, 150, *((140, 100) if quarters % 2 else (100, 140)), quarters)
+    (face,) = adapter.refine(BLACK, [turned])
+    corner = np.array([-60, -70 + 14])  # of the upright crop, about the middle of the box
+    for _ in range(quarters):
+        corner = np.array([-corner[1], corner[0]])
+    assert face.landmarks[0] == pytest.approx(corner + np.array([200, 150]), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("contract", "said", "pixel"),
+    [
+        ("peppa_68", 16, 64),
+        ("insightface_106", -0.5, 48),
+        ("insightface_106", 1, 192),
+        ("pfld_68", 0.25, 28),
+        ("pfld_106", 1, 112),
+    ],
+)
+def test_the_unit_of_the_coordinates(contract: str, said: float, pixel: float) -> None:
+    settings = CATALOGUE.contracts[contract].settings
+    model = regression(np.full((settings["count"], settings["values"]), said), settings["size"])
+    side = settings["size"] / (1 + 2 * settings["margins"][0])
+    (face,) = Regression(network(model, contract)).refine(BLACK, [face_at(200, 150, side, side)])
+    corner = np.array([200, 150]) - settings["size"] / 2
+    assert face.landmarks[0] == pytest.approx(corner + pixel, abs=1e-3)
+
+
 def test_the_five_points_are_those_of_the_68() -> None:
     rng = np.random.default_rng(1)
     points = rng.uniform(0, 64, (68, 2))
@@ -334,7 +366,7 @@ def test_the_entrance_of_heat_maps(contract: str, outputs: tuple[str, ...]) -> N
 
 
 def test_dark_crops_are_lightened_and_others_left() -> None:
-    ramp = np.repeat(np.tile(np.linspace(0, 40, 256), (256, 1))[..., None], 3, axis=2)
+    ramp = np.tile(np.linspace(0, 60, 256), (256, 1))[..., None] * np.array([1, 0.6, 0.1])
     dark = ramp.astype(np.uint8)
     brighter = lighten(dark, 30)
     assert brighter.mean() > dark.mean() + 3

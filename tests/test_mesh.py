@@ -304,7 +304,7 @@ def test_the_native_network_agrees_with_its_teacher(portraits: list[tuple[np.nda
         errors.append(np.linalg.norm(ours.mesh - theirs.mesh, axis=1).mean() / theirs.eye_distance)
         assert ours.presence > 0.7
         assert np.abs(np.array(ours.pose) - theirs.pose).max() < 8
-    assert np.mean(errors) < 0.06, errors
+    assert np.mean(errors) < 0.028, errors  # another crop of either network makes it 0.03 and more
 
 
 @needs_shared

@@ -7,8 +7,11 @@ from omote.compose.parsers import MASKERS
 from omote.compose.restorers import RESTORERS
 from omote.engines.oneshot import SWAPPERS, EmbeddingSwapper
 from omote.faces.detectors import DETECTORS
+from omote.faces.expression import EXPRESSIONS
 from omote.faces.identity import CONVERTERS, RECOGNISERS
+from omote.faces.iris import IRISES
 from omote.faces.landmarks import LANDMARKERS
+from omote.faces.pose_network import POSERS
 from omote.zoo import Card, Network, Runtime, Session, Task
 
 Adapter = Callable[[Network], object]
@@ -17,6 +20,9 @@ CHECKS: Mapping[Task, Mapping[str, Adapter]] = MappingProxyType(
     {
         "detector": DETECTORS,
         "landmarks": LANDMARKERS,
+        "pose": POSERS,
+        "iris": IRISES,
+        "expression": EXPRESSIONS,
         "identity": RECOGNISERS,
         "converter": CONVERTERS,
         # Its identity network may not be on this machine; the graph can be looked at without it.

@@ -9,7 +9,18 @@ from urllib.parse import urlsplit
 
 from omote.errors import ModelError
 
-Task = Literal["detector", "landmarks", "identity", "converter", "swapper", "mask", "restorer"]
+Task = Literal[
+    "detector",
+    "landmarks",
+    "pose",
+    "iris",
+    "expression",
+    "identity",
+    "converter",
+    "swapper",
+    "mask",
+    "restorer",
+]
 Terms = Literal["permissive", "copyleft", "non-commercial", "unknown"]
 
 TASKS: tuple[Task, ...] = get_args(Task)

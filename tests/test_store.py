@@ -23,8 +23,8 @@ from omote.zoo import admission as admission_module
 from omote.zoo.admission import admit
 from omote.zoo.card import Card
 from omote.zoo.exclusive import exclusive
+from omote.zoo.folder import default_folder
 from omote.zoo.lockfile import LockFile
-from omote.zoo.store import default_folder
 from tests.planted import planted
 
 

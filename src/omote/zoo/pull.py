@@ -10,10 +10,12 @@ from omote.zoo.admission import admit
 from omote.zoo.card import Card
 from omote.zoo.catalogue import Catalogue
 from omote.zoo.exclusive import exclusive
+from omote.zoo.folder import make_folder
 from omote.zoo.lockfile import Pin, today
+from omote.zoo.part import discard
 from omote.zoo.release import Forges, stated_digest
-from omote.zoo.store import Store, cure, make_folder
-from omote.zoo.transfer import Report, Transfer, TransferError, discard
+from omote.zoo.store import Store, cure
+from omote.zoo.transfer import Report, Transfer, TransferError
 
 Tell = Callable[[str], None]
 """Takes what the user should know, one line at a time."""

@@ -1,11 +1,8 @@
 """Where the files of networks lie on this machine, and what vouches for them. Opens no socket."""
 
 import contextlib
-import errno
 import hashlib
 import os
-import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from omote.zoo.admission import admit, admit_name, admit_size
 from omote.zoo.card import Card
 from omote.zoo.catalogue import Catalogue
 from omote.zoo.exclusive import exclusive
+from omote.zoo.folder import default_folder, make_folder, require_room, writing
 from omote.zoo.lockfile import Acceptance, LockFile, Pin, Records, Seen, today
 
 State = Literal["ok", "missing", "damaged", "no digest"]
@@ -194,6 +192,7 @@ class Store:
         make_folder(self.folder)
         with exclusive(self.folder / f".{card.name}.lock"):
             part = self.folder / f".{card.name}{card.suffix}.import"
+            require_room(self.folder, len(data))
             _write(part, data)
             self.keep(card, part, digest, Pin(digest, "import", str(path.absolute()), today()))
 
@@ -310,33 +309,6 @@ class Store:
                 records.seen[card.name] = seen
 
 
-def default_folder() -> Path:
-    """`models` in the folder that `OMOTE_HOME` names, or in the cache folder that the platform provides."""
-    home = os.environ.get("OMOTE_HOME")
-    if home:
-        return Path(home) / "models"
-    if sys.platform == "win32":
-        cache = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        return Path(cache) / "omote" / "cache" / "models"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "omote" / "models"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omote" / "models"
-
-
-def make_folder(folder: Path) -> None:
-    """Make the store's folder.
-
-    Raises:
-        InputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot make the folder ({error.strerror}); set OMOTE_HOME to one that can be written"
-        ) from error
-
-
 def cure(card: Card) -> str:
     """What a user can do who lacks a network."""
     if card.origins:
@@ -364,15 +336,5 @@ def _digest(data: bytes) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
+    with writing(path, lambda: path.unlink(missing_ok=True)):
         path.write_bytes(data)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            free = shutil.disk_usage(path.parent).free / 1e6
-            raise InputError(
-                f"{path.parent}: the disk is full: {len(data) / 1e6:.1f} MB needed, {free:.1f} MB free; "
-                "free some space, or set OMOTE_HOME to a folder on another disk"
-            ) from error
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error

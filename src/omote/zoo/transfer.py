@@ -4,19 +4,18 @@ Nothing here knows networks or digests. urllib3 does the talking; it is imported
 """
 
 import contextlib
-import errno
-import json
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-from omote.errors import InputError, OmoteError
+from omote.errors import OmoteError
 from omote.zoo.admission import MOST_BYTES
+from omote.zoo.folder import require_room, writing
+from omote.zoo.part import Beginning, beginning_of, discard, note, size_of
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -28,7 +27,6 @@ _CHUNK = 1 << 18
 _REDIRECTS = 10
 _LONGEST_WAIT = 60.0
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -49,21 +47,6 @@ class _Passing(TransferError):
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
         self.wait = wait
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What is known of a file that is half here: needed to go on with it.
-
-    Attributes:
-        url: where the part is from.
-        total: bytes of the whole file.
-        validator: strong ETag or date, by which the server tells whether the file is still the same.
-    """
-
-    url: str
-    total: int
-    validator: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +124,16 @@ class Transfer:
             TransferError: this address does not give the file; its message is the reason only.
             InputError: the file cannot be written; a full disk leaves nothing behind.
         """
-        start = _start_of(part)
+        start = beginning_of(part)
         if not proven and start and not (start.validator and start.url == url):
             discard(part)
-        most, failures = _size(part), 0
+        most, failures = size_of(part), 0
         while True:
             try:
                 return self._attempt(url, part, size, report or _silent)
             except _Passing as trouble:
-                failures = 0 if _size(part) > most else failures + 1
-                most = max(most, _size(part))
+                failures = 0 if size_of(part) > most else failures + 1
+                most = max(most, size_of(part))
                 if failures > self.retries:
                     raise TransferError(str(trouble)) from trouble
                 self._sleep(min(max(trouble.wait, self.pause * 2 ** max(failures - 1, 0)), _LONGEST_WAIT))
@@ -167,8 +150,8 @@ class Transfer:
 
     def _attempt(self, url: str, part: Path, size: int | None, report: Report) -> bool:
         """Try once. Returns whether it went on with a part."""
-        start = _start_of(part)
-        offset = _size(part) if start else 0
+        start = beginning_of(part)
+        offset = size_of(part) if start else 0
         wanted = {}
         if start and offset:
             wanted["Range"] = f"bytes={offset}-"
@@ -188,15 +171,15 @@ class Transfer:
                 discard(part)
             total = start.total if start and offset else _total(headers)
             _judge_size(total, size)
-            _require_room(part, total - offset)
+            require_room(part.parent, total - offset)
             if offset == 0:
-                _note(part, _Part(url, total, _validator(headers)))
-            with _writing(part):
+                note(part, Beginning(url, total, _validator(headers)))
+            with writing(part, lambda: discard(part)):
                 file = part.open("ab")
             try:
                 self._receive(url, response, part, file, offset, total, report)
             finally:
-                with _writing(part):
+                with writing(part, lambda: discard(part)):
                     file.close()
             return offset > 0
 
@@ -216,7 +199,7 @@ class Transfer:
                 offset += len(chunk)
                 if offset > total:
                     raise TransferError(f"sends more than the {total} bytes that it announced")
-                with _writing(part):
+                with writing(part, lambda: discard(part)):
                     file.write(chunk)
                 report(offset, total)
         if offset < total:
@@ -292,68 +275,6 @@ def _needs_no_proxy(host: str, exceptions: str) -> bool:
     return False
 
 
-def discard(part: Path) -> None:
-    """Remove a part and what is known of it."""
-    for path in (part, _notes(part)):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-
-
-# --- parts of files ---
-
-
-def _notes(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
-
-
-def _note(part: Path, start: _Part) -> None:
-    with _writing(part):
-        _notes(part).write_text(json.dumps(asdict(start)), "utf-8")
-
-
-def _start_of(part: Path) -> _Part | None:
-    """What is known of a part; None if there is none, or nothing is known of it."""
-    if _size(part) == 0:
-        return None
-    try:
-        start = _Part(**json.loads(_notes(part).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    return start if _size(part) <= start.total else None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-@contextlib.contextmanager
-def _writing(part: Path) -> Iterator[None]:
-    """Make errors of the disk one line; a full disk gets its room back."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            discard(part)
-            raise InputError(f"{part.parent}: the disk is full; {_CURE}") from error
-        raise InputError(f"{part}: cannot be written ({error.strerror})") from error
-
-
-_CURE = "free some space, or set OMOTE_HOME to a folder on another disk"
-
-
-def _require_room(part: Path, wanted: int) -> None:
-    with _writing(part):
-        free = shutil.disk_usage(part.parent).free
-    if free < wanted:
-        raise InputError(
-            f"{part.parent}: the disk is full: {wanted / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free; "
-            f"{_CURE}"
-        )
-
-
 # --- headers ---
 
 
@@ -377,7 +298,7 @@ def _range_total(headers: Mapping[str, str]) -> int | None:
     return int(match[1]) if match else None
 
 
-def _continues(headers: Mapping[str, str], start: _Part | None, offset: int) -> bool:
+def _continues(headers: Mapping[str, str], start: Beginning | None, offset: int) -> bool:
     """Whether a partial response goes on where the part ends, with a file of the same size."""
     begins = headers.get("Content-Range", "").startswith(f"bytes {offset}-")
     return begins and start is not None and _range_total(headers) == start.total

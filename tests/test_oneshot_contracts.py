@@ -263,6 +263,28 @@ def test_inputs_of_unknown_names_are_told_by_their_shapes() -> None:
         np.testing.assert_allclose(made.pixels, crop.pixels / 255, atol=1e-6)
 
 
+def test_the_picture_need_not_be_the_first_output() -> None:
+    shape = [1, 3, 128, 128]
+    nodes = [
+        helper.make_node("Identity", ["source"], ["features"]),
+        helper.make_node("Identity", ["target"], ["781"]),
+        helper.make_node("Neg", ["target"], ["other"]),
+    ]
+    outputs = {"features": [1, 512], "781": shape, "other": shape}
+    data = planted(nodes, {}, {"target": shape, "source": [1, 512]}, outputs)
+    swapper = SWAPPERS["embedding"](network_of(plain("inswapper_128"), data))
+    crop = align(PICTURE, FACE, "arcface_128", 128)
+    (made,) = swapper.swap([crop], swapper.identity([SOURCE]))
+    np.testing.assert_allclose(made.pixels, crop.pixels / 255, atol=1e-6)
+
+
+def test_a_graph_without_a_picture_at_its_exit_is_refused() -> None:
+    ports = {"target": [1, 3, 128, 128], "source": [1, 512]}
+    data = planted([helper.make_node("Identity", ["source"], ["y"])], {}, ports, {"y": [1, 512]})
+    with pytest.raises(ModelError, match=r"output 0 should be .any × 3 × 128 × 128., found y .1 × 512."):
+        SWAPPERS["embedding"](network_of(plain("inswapper_128"), data))
+
+
 def two_pictures(names: tuple[str, str]) -> bytes:
     shape = [1, 3, 256, 256]
     node = helper.make_node("Identity", [names[1]], ["output"])

@@ -83,7 +83,11 @@ class CropNetwork:
             raise ModelError(f"{self.name}: expected a target and a source input, found {', '.join(names)}")
         self._target_first = names.index(_target_input(network, settings, target, source)) == 0
         ports = (target, source) if self._target_first else (source, target)
-        require(network.session, self.name, ports, [target])
+        # Some exports give masks or features as well, and not always last.
+        outputs = network.session.output_shapes.values()
+        pictures = [index for index, shape in enumerate(outputs) if target.takes("", shape)]
+        require(network.session, self.name, ports, None if pictures else [target])
+        self._output = pictures[0] if pictures else 0
         self.source_shape = network.session.inputs[names[1] if self._target_first else names[0]]
 
     def run(self, crops: Sequence[Crop], sources: Sequence[Array]) -> list[SwappedCrop]:
@@ -100,7 +104,7 @@ class CropNetwork:
         targets, counts = np.concatenate(pieces), np.square(parts)
         repeated = np.repeat(np.stack(sources), counts, axis=0)
         inputs = (targets, repeated) if self._target_first else (repeated, targets)
-        made = self._session.run_batch(*inputs)[0]
+        made = self._session.run_batch(*inputs)[self._output]
         if not np.isfinite(made).all():
             raise ModelError(f"{self.name}: its output is not a number; run it in full precision (float32)")
         joined = map(join, np.split(made, np.cumsum(counts)[:-1]))

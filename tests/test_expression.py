@@ -1,5 +1,6 @@
 """Head pose, irises and expressions: what the networks are fed, and the real ones on real photos."""
 
+import json
 from functools import cache
 
 import cv2
@@ -201,6 +202,13 @@ def test_irises_lie_within_their_lids() -> None:
             assert new[1, 0] > new[0, 0] > new[3, 0], "right and left of the rim"
             assert new[2, 1] < new[0, 1] < new[4, 1], "top and bottom"
     assert np.median(gaps) < 0.08
+
+
+@needs_shared
+def test_names_and_points_are_those_of_mediapipe() -> None:
+    facts = json.loads((SHARED / "weights" / "mediapipe_blendshapes.json").read_text("utf-8"))
+    assert list(expression.POINTS) == facts["point_indices"]
+    assert list(expression.NAMES) == facts["names"]
 
 
 @needs_shared

@@ -77,6 +77,11 @@ def test_half_precision_elsewhere_is_refused(kind: str) -> None:
         Runtime(device=kind, precision="fp16")
 
 
+def test_the_second_provider_gets_its_number_only() -> None:
+    options = Device.parse("tensorrt:1").options("fp16", Path("folder"))
+    assert options["CUDAExecutionProvider"] == {"device_id": "1"}
+
+
 def test_caches_of_compilers_lie_in_the_given_folder() -> None:
     folder = Path("some") / "folder"
     for kind in ("tensorrt", "coreml", "openvino"):

@@ -209,6 +209,14 @@ def test_inputs_that_are_refused(
     assert capfd.readouterr() == ("", "")
 
 
+def test_nodes_that_fail_are_told_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime would also print what it raises."""
+    session = Session(reshaping([5, 5]), label="net")
+    with pytest.raises(ModelError, match=r"^net: cannot run on these inputs \(.*shape"):
+        session.run(images(1))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_released_session_says_so_and_frees_its_memory() -> None:
     session = Session(weighted(), label="net")
     inner = Inner(session)
@@ -283,7 +291,17 @@ def test_opening_is_kept_only_if_it_changes_nothing(data: bytes, opened: bool) -
     assert inner.rows == ([4] if opened else [1, 1, 1, 1])
 
 
-@pytest.mark.parametrize("data", [mixing(), choosing()])
+def flattening() -> bytes:
+    """Three rows out for every row in, as detectors give that join the cells of all pictures."""
+    return planted(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"])],
+        {"shape": np.array([-1, 1], np.int64)},
+        {"x": ["n", 3]},
+        {"y": ["cells", 1]},
+    )
+
+
+@pytest.mark.parametrize("data", [mixing(), choosing(), flattening()])
 def test_rows_that_see_one_another_are_never_joined(data: bytes) -> None:
     session = Session(data, Runtime(merge=True))
     batch = RANDOM.random((9, 3), np.float32)
@@ -685,11 +703,12 @@ def test_placement_counts_the_nodes_of_every_provider(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    nodes = [helper.make_node("Sin", ["x"], ["s"]), helper.make_node("Cos", ["s"], ["y"])]
+    steps = zip(("Sin", "Cos", "Sin"), "xab", "aby", strict=True)
+    nodes = [helper.make_node(kind, [start], [end]) for kind, start, end in steps]
     found = place(
         planted(nodes, {}, {"x": ["n", 3, "h", "w"]}, {"y": ["n", 3, "h", "w"]}), Runtime(), "net", side=32
     )
-    assert found.nodes == {"CPU": 2}
+    assert found.nodes == {"CPU": 3}
     assert found.fed == {"x": (1, 3, 32, 32)}
     assert (found.inputs, found.outputs) == ({"x": ("n", 3, "h", "w")}, {"y": ("n", 3, "h", "w")})
     assert 0 < found.seconds < 1

@@ -32,7 +32,6 @@ class Buffers:
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """Run on inputs by name; the outputs are new arrays in graph order."""
-        feeds = {name: np.ascontiguousarray(value) for name, value in feeds.items()}
         key = tuple((name, value.shape, value.dtype.str) for name, value in feeds.items())
         if key not in self._kept:
             self._kept[key] = self._bind(feeds)

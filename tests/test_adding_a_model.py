@@ -22,6 +22,7 @@ from omote.zoo.store import Store
 from tests.conftest import Command
 from tests.swap_networks import HYPERSWAP, catalogue, recogniser, unchanging
 from tests.synthetic import painted, posed_face
+from tests.test_oneshot_dfm import dfm
 
 PAGE = (Path(__file__).parents[1] / "docs" / "adding-a-model.md").read_text("utf-8")
 
@@ -32,7 +33,7 @@ def blocks(kind: str) -> list[str]:
 
 ROW, CONTRACT, SIDECAR, PROJECT = blocks("toml")
 OWN_FILE, PLUGIN, FIND = blocks("python")
-WITH_SIDECAR, WITH_CONTRACT = blocks("console")
+COMMANDS = blocks("console")
 FACE = posed_face()
 PICTURE = painted(FACE)
 
@@ -55,7 +56,7 @@ def test_the_row_is_the_one_of_the_catalogue() -> None:
 
 @pytest.fixture
 def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A swapper of 224 pixels that changes nothing, with the page's side-car, in the current folder."""
+    """Swappers that change nothing in the current folder, one with the page's side-car."""
 
     def read(self: Store, card: Card) -> bytes:
         assert card.name == "arcface_w600k_r50"
@@ -66,6 +67,7 @@ def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mine.onnx").write_bytes(unchanging(replace(HYPERSWAP, size=224)))
     Path("mine.toml").write_text(SIDECAR)
     Path("other.onnx").write_bytes(unchanging(HYPERSWAP))
+    Path("person.dfm").write_bytes(dfm(factors=(1.0, 1.0, 1.0)))
 
 
 def run(block: str) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def test_a_file_of_ones_own() -> None:
 
 
 @pytest.mark.usefixtures("own_file")
-@pytest.mark.parametrize("block", [WITH_SIDECAR, WITH_CONTRACT])
+@pytest.mark.parametrize("block", COMMANDS)
 def test_on_the_command_line(block: str, omote: Command, source: Path, target: Path) -> None:
     shutil.copy(source, "me.jpg")
     shutil.copy(target, "photo.jpg")
@@ -96,7 +98,7 @@ def test_on_the_command_line(block: str, omote: Command, source: Path, target: P
     outcome = omote(*line.split()[2:])
     assert outcome.code == 0, outcome.err
     before, after = (cv2.imread(name, cv2.IMREAD_COLOR).astype(float) for name in ("photo.jpg", "new.png"))
-    assert np.mean((before - after) ** 2) < 0.5, "a swapper that changes nothing leaves the photo"
+    assert np.mean((before - after) ** 2) < 0.5, "swappers that change nothing leave the photo"
 
 
 def test_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

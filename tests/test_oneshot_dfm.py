@@ -24,9 +24,13 @@ PICTURE = painted(FACE, seed=1)
 
 
 def dfm(
-    size: int = SIZE, batch: int | str = "batch", morph: bool = False, morph_first: bool = False
+    size: int = SIZE,
+    batch: int | str = "batch",
+    morph: bool = False,
+    morph_first: bool = False,
+    factors: tuple[float, float, float] = (0.9, 0.8, 0.7),
 ) -> bytes:
-    """A network whose face is 0.9, 0.8, 0.7 of its input's channels in their order, times the morph value.
+    """A network whose face is its input's channels in their order times `factors` and the morph value.
 
     Its first mask is 1 in the left three quarters, its second in the upper three quarters.
     """
@@ -43,7 +47,7 @@ def dfm(
         helper.make_node("Add", ["zeros", "upper"], ["out_celeb_face_mask:0"]),
     ]
     constants = {
-        "factors": np.array([0.9, 0.8, 0.7], np.float32),
+        "factors": np.array(factors, np.float32),
         "one": np.ones(1, np.float32),
         "none": np.zeros(1, np.float32),
         "left": left,

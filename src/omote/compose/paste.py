@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.faces.align import Crop, invert, transform
+from omote.faces.align import Crop, invert, transform, warp
 
 Array = npt.NDArray[np.float32]
 Pixels = npt.NDArray[Any]
@@ -50,6 +50,6 @@ def paste(pixels: Pixels, crop: Crop, composed: Array) -> None:
     back[:, 2] -= (x0, y0)
     size = (int(x1 - x0), int(y1 - y0))
     difference *= full_scale(pixels.dtype)
-    moved = cv2.warpAffine(difference, back, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    moved = warp(difference, back, size, cv2.BORDER_CONSTANT)
     region = pixels[y0:y1, x0:x1]
     region[:] = cv2.add(region, moved, dtype=cv2.CV_8U if pixels.dtype == np.uint8 else cv2.CV_16U)

@@ -1,4 +1,4 @@
-"""Pixels for a network: the crop that it wants, cut from the least part of a picture, and its tensor."""
+"""Pixels for a network: crops as a tensor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,32 +7,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.faces.align import Matrix, invert, transform, warp
-
 Array = npt.NDArray[np.float32]
 Pixels = npt.NDArray[Any]
 
 _FULL = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
-
-
-def cut(pixels: Pixels, matrix: Matrix, size: tuple[int, int], border: int = cv2.BORDER_REPLICATE) -> Pixels:
-    """Warp a crop out of the part of the picture that it needs: reducing all of a large one takes long.
-
-    Args:
-        pixels: (H, W, 3).
-        matrix: (2, 3), picture to crop.
-        size: width and height of the crop.
-        border: OpenCV's flag for what lies outside the picture.
-    """
-    width, height = size
-    corners = transform([[0, 0], [width, 0], [0, height], [width, height]], invert(matrix))
-    margin = 4 + 2 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    limits = np.array([pixels.shape[1], pixels.shape[0]])
-    x0, y0 = np.clip(corners.min(0) - margin, 0, np.maximum(limits - margin, 0)).astype(int)
-    x1, y1 = np.clip(corners.max(0) + margin, (x0 + margin, y0 + margin), limits).astype(int)
-    shift = matrix[:, :2] @ (x0, y0)
-    moved = np.column_stack([matrix[:, :2], matrix[:, 2] + shift])
-    return warp(pixels[y0:y1, x0:x1], moved, size, border)
 
 
 def unit(pixels: Pixels) -> Array:

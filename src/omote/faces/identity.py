@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
-from omote.faces.align import similarity, template
-from omote.faces.crops import cut, tensor
+from omote.faces.align import similarity, template, warp
+from omote.faces.crops import tensor
 from omote.faces.face import Face
 from omote.faces.protocols import Recogniser
 from omote.zoo import Network, Port, read_settings, require
@@ -66,7 +66,7 @@ class ArcFace:
         if not faces:
             raise ValueError("no face to embed")
         look, size = self.settings, (self.settings.width, self.settings.height)
-        crops = [cut(pixels, similarity(face.points, self._target), size) for face in faces]
+        crops = [warp(pixels, similarity(face.points, self._target), size) for face in faces]
         found = self.session.run_batch(tensor(crops, look.mean, look.std, bgr=look.bgr))[0]
         return np.asarray(found, np.float32)
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
-from omote.faces.align import Matrix, invert, transform
+from omote.faces.align import Matrix, invert, transform, warp
 from omote.faces.contours import LEFT_IRIS, RIGHT_IRIS
-from omote.faces.crops import cut, unit
+from omote.faces.crops import unit
 from omote.faces.face import Array, Face
 from omote.zoo import Network, Port, read_settings, require
 
@@ -66,7 +66,7 @@ class IrisNetwork:
         new, size = mesh.copy(), self.settings.size
         matrices = [self._matrix(mesh, corners) for corners, *_ in (_LEFT, _RIGHT)]
         matrices[1] = np.diag([-1.0, 1.0]) @ matrices[1] + np.array([[0, 0, size - 1], [0, 0, 0]])
-        crops = [unit(cut(pixels, matrix, (size, size))) for matrix in matrices]
+        crops = [unit(warp(pixels, matrix, (size, size))) for matrix in matrices]
         found = self.session.run_batch(np.stack(crops))[1].reshape(2, 5, 3)
         for (_, iris, order), points, matrix in zip((_LEFT, _RIGHT), found, matrices, strict=True):
             new[list(iris), :2] = transform(points[list(order), :2], invert(matrix))

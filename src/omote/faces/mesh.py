@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
-from omote.faces.align import Matrix, invert, similarity, template, transform
+from omote.faces.align import Matrix, invert, similarity, template, transform, warp
 from omote.faces.contours import LEFT_EYE, POINTS, RIGHT_EYE
-from omote.faces.crops import cut, tensor, unit
+from omote.faces.crops import tensor, unit
 from omote.faces.face import Array, Face
 from omote.faces.pose import head_pose
 from omote.zoo import Catalogue, Network, Networks, Port, read_settings, require
@@ -122,7 +122,7 @@ class FaceMesh:
     ) -> tuple[list[Array], npt.NDArray[np.float64]]:
         size, target = self.settings.size, self.settings.template
         matrices = [similarity(five, target) for five in points]
-        crops = [cut(pixels, matrix, (size, size)) for matrix in matrices]
+        crops = [warp(pixels, matrix, (size, size)) for matrix in matrices]
         blob = tensor(crops) if self.settings.layout == "nchw" else np.stack([unit(crop) for crop in crops])
         found, logits = self.session.run_batch(blob)[:2]
         presence = 1 / (1 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -60, 60)))

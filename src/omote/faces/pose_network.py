@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.faces.crops import cut, tensor
+from omote.faces.align import warp
+from omote.faces.crops import tensor
 from omote.faces.face import Face
 from omote.faces.landmarks.box import BoxSettings, box_matrix
 from omote.zoo import Network, Port, read_settings, require
@@ -52,7 +53,7 @@ class PoseNetwork:
             return []
         look = self.settings
         size = (look.size, look.size)
-        crops = [cut(pixels, box_matrix(face, look), size, cv2.BORDER_CONSTANT) for face in faces]
+        crops = [warp(pixels, box_matrix(face, look), size, cv2.BORDER_CONSTANT) for face in faces]
         blob = tensor(crops, look.mean, look.std, bgr=look.bgr)
         found = np.mean([session.run_batch(blob)[0] for session in self.sessions], axis=0) * look.signs
         return [

@@ -159,6 +159,7 @@ def swap_file(
     settings: SwapSettings | None = None,
     report: Reporter = lambda progress: None,
     swapper: Swapper[Any] | None = None,
+    networks: Networks | None = None,
 ) -> SwapReport:
     """Put the source person's face into a photo or film.
 
@@ -169,6 +170,7 @@ def swap_file(
         settings: see `SwapSettings`.
         report: called after every frame.
         swapper: the engine; the one that the settings name unless given.
+        networks: where networks are opened; catalogue and store of this machine unless given.
 
     Raises:
         UsageError: the output equals an input, or a setting is wrong.
@@ -180,7 +182,7 @@ def swap_file(
     began = time.perf_counter()
     refuse_overwriting([*sources, target], output)
     info = probe(target, max_pixels=settings.max_pixels)
-    job = Job(sources, settings, swapper)
+    job = Job(sources, settings, swapper, networks)
     make = _picture_file if info.kind == "picture" else _film_file
     counts = make(job, target, output, report)
     return SwapReport(

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
-from omote.faces.align import Matrix, invert, transform
-from omote.faces.crops import cut, tensor
+from omote.faces.align import Matrix, invert, transform, warp
+from omote.faces.crops import tensor
 from omote.faces.face import Array, Face
 from omote.zoo import Network, Port, require
 
@@ -76,7 +76,7 @@ class BoxLandmarker(ABC):
         look = self._crop
         matrices = [box_matrix(face, look) for face in faces]
         size = (look.size, look.size)
-        crops = [cut(pixels, matrix, size, cv2.BORDER_CONSTANT) for matrix in matrices]
+        crops = [warp(pixels, matrix, size, cv2.BORDER_CONSTANT) for matrix in matrices]
         crops = [lighten(crop, look.dark) for crop in crops]
         outputs = self.session.run_batch(tensor(crops, look.mean, look.std, bgr=look.bgr))
         points, scores = self._read(outputs, len(faces))

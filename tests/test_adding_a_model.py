@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
+from omote.engines.oneshot.dfm import DfmSettings
 from omote.engines.oneshot.embedding import EmbeddingSettings
 from omote.engines.oneshot.image import ImageSettings
 from omote.engines.swapper import Source
 from omote.faces.align import align
 from omote.zoo.card import Card
-from omote.zoo.catalogue import Catalogue
+from omote.zoo.catalogue import Catalogue, card_of
 from omote.zoo.store import Store
 from tests.conftest import Command
 from tests.swap_networks import HYPERSWAP, catalogue, recogniser, unchanging
@@ -125,3 +126,11 @@ def test_the_table_names_every_setting() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
     named = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in rows))) - {"embedding", "image"}
     assert named == {field.name for kind in (EmbeddingSettings, ImageSettings) for field in fields(kind)}
+
+
+@pytest.mark.parametrize("kind", [EmbeddingSettings, ImageSettings, DfmSettings])
+def test_no_setting_has_the_name_of_a_fact(kind: type) -> None:
+    """Else a row could not set it: `size` is that of the file, `source` where it is."""
+    for field in fields(kind):
+        card = card_of("mine", {"contract": "inswapper", field.name: "given"}, catalogue().contracts)
+        assert card.settings[field.name] == "given"

@@ -124,12 +124,16 @@ def changes(card: Card) -> Iterator[tuple[str, Card]]:
     facts = PUBLISHED[card.name]
     settings: dict[str, Any] = {**OTHER}
     settings["output"] = "signed" if card.settings.get("output", "unit") == "unit" else "unit"
-    settings["target"], settings["source"] = facts.names[1], facts.names[0]
+    settings["target_input"], settings["source_input"] = facts.names[1], facts.names[0]
     if facts.picture is None:
         settings["emap"] = not facts.emap
         if not (facts.converter and facts.unit):  # else the converter gives unit length already
             settings["unit"] = not facts.unit
-        settings = {key: value for key, value in settings.items() if not key.startswith("source_")}
+        settings = {
+            key: value
+            for key, value in settings.items()
+            if not key.startswith("source_") or key == "source_input"
+        }
     for key, value in settings.items():
         yield key, replace(card, settings={**card.settings, key: value})
     if facts.picture is None:
@@ -291,7 +295,9 @@ def two_pictures(names: tuple[str, str]) -> bytes:
     return planted([node], {}, dict.fromkeys(names, shape), {"output": shape})
 
 
-@pytest.mark.parametrize("settings", [{"target": "b"}, {"source": "a"}, {"target": "b", "source": "a"}])
+@pytest.mark.parametrize(
+    "settings", [{"target_input": "b"}, {"source_input": "a"}, {"target_input": "b", "source_input": "a"}]
+)
 def test_two_pictures_of_unknown_names_are_told_by_the_card(settings: dict[str, str]) -> None:
     card = CARDS["uniface_256"]
     with pytest.raises(ModelError, match="inputs a and b could both be the target"):
@@ -301,7 +307,7 @@ def test_two_pictures_of_unknown_names_are_told_by_the_card(settings: dict[str, 
     crop = align(PICTURE, FACE, "ffhq_512", 256)
     (made,) = swapper.swap([crop], swapper.identity([SOURCE]))
     np.testing.assert_allclose(made.pixels, crop.pixels / 255, atol=1e-6)
-    wrong = replace(card, settings={**card.settings, "target": "c"})
+    wrong = replace(card, settings={**card.settings, "target_input": "c"})
     with pytest.raises(ModelError, match="has no input 'c', only a and b"):
         SWAPPERS["image"](network_of(wrong, two_pictures(("a", "b"))))
 

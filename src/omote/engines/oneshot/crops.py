@@ -39,8 +39,8 @@ class TargetSettings:
         std: which are then divided by this.
         bgr: whether blue comes first, at the entrance and at the exit.
         output: `unit` (0..1), `signed` (-1..1), `imagenet` (ImageNet's mean and deviation).
-        target: name of the input that takes the crop; by its name `target` or its shape unless said.
-        source: name of the input that takes the source; likewise.
+        target_input: name of the input that takes the crop; by its name `target` or its shape unless said.
+        source_input: name of the input that takes the source; likewise.
     """
 
     template: str
@@ -49,8 +49,8 @@ class TargetSettings:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     bgr: bool = False
     output: Range = "unit"
-    target: str | None = None
-    source: str | None = None
+    target_input: str | None = None
+    source_input: str | None = None
 
 
 class CropNetwork:
@@ -137,14 +137,14 @@ def leave(planes: npt.NDArray[Any], output: Range, bgr: bool = False) -> Array:
 def _target_input(network: Network, settings: TargetSettings, target: Port, source: Port) -> str:
     """Name of the input that takes the target: as set, else by the name `target`, else by its shape."""
     inputs = network.session.inputs
-    for name in (settings.target, settings.source):
+    for name in (settings.target_input, settings.source_input):
         if name is not None and name not in inputs:
             raise ModelError(f"{network.card.name}: has no input '{name}', only {' and '.join(inputs)}")
     first, second = inputs
-    if settings.target is not None:
-        return settings.target
-    if settings.source is not None:
-        return second if settings.source == first else first
+    if settings.target_input is not None:
+        return settings.target_input
+    if settings.source_input is not None:
+        return second if settings.source_input == first else first
     if "target" in inputs:
         return "target"
     if "source" in inputs:
@@ -154,6 +154,6 @@ def _target_input(network: Network, settings: TargetSettings, target: Port, sour
     if len(sure) > 1:
         raise ModelError(
             f"{network.card.name}: inputs {first} and {second} could both be the target: "
-            "name one in the card (target = ...)"
+            "name one in the card (target_input = ...)"
         )
     return sure[0] if sure else next((name for name, shape in inputs.items() if len(shape) == 4), first)

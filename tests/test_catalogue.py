@@ -41,7 +41,7 @@ def test_facts(card: Card):
     assert card.terms in CONSEQUENCES
     assert card.licence
     assert card.year is None or 2014 <= card.year <= 2030
-    assert card.size is None or 10_000 < card.size < 4 << 30
+    assert card.bytes is None or 10_000 < card.bytes < 4 << 30
     assert card.sha256 is None or set(card.sha256) <= set(string.digits + "abcdef")
     assert card.licence != "not stated" or card.terms == "unknown"
 
@@ -111,11 +111,11 @@ def parse(row: str) -> Card:
 
 def test_row():
     card = parse(
-        'source = "place"\ntag = "v1"\nfile = "net.dfm"\nsize = 5\nlicence = "MIT"\nterms = "permissive"\n'
+        'source = "place"\ntag = "v1"\nfile = "net.dfm"\nbytes = 5\nlicence = "MIT"\nterms = "permissive"\n'
         'side = 512\nmean = [1, 2]\nneeds = { mask = "eye" }\n'
     )
     assert card.origins == ("https://one.org/v1/net.dfm", "https://two.org/net.dfm")
-    assert (card.task, card.adapter, card.suffix, card.size) == ("mask", "plain", ".dfm", 5)
+    assert (card.task, card.adapter, card.suffix, card.bytes) == ("mask", "plain", ".dfm", 5)
     assert card.settings == {"side": 512, "mean": [1, 2]}
     assert card.needs == {"detector": "eye", "mask": "eye"}
     assert card.consequence.startswith("may be used for any purpose")
@@ -133,8 +133,8 @@ def test_row():
         ('sha256 = "abc"', "64 hexadecimal digits"),
         (f'sha256 = "{"g" * 64}"', "64 hexadecimal digits"),
         ("sha256 = 5", "'sha256' is 5, expected str"),
-        ('size = "5"', "'size' is '5', expected int"),
-        ("size = true", "'size' is True, expected int"),
+        ('bytes = "5"', "'bytes' is '5', expected int"),
+        ("bytes = true", "'bytes' is True, expected int"),
         ("year = 2020.5", "'year' is 2020.5, expected int"),
         ("licence = 3", "'licence' is 3, expected str"),
         ('needs = { identity = "none" }', "needs 'none' as its identity"),

@@ -218,7 +218,7 @@ def test_list_as_json(filled: Path, omote: Command):
     rows = {row["name"]: row for row in json.loads(omote("models", "list", "--json").out)}
     assert set(rows) == {"encoder", "swapper", "lost", "native"}
     assert rows["swapper"]["here"] == "yes"
-    assert rows["swapper"]["size"] == len(SWAPPER)
+    assert rows["swapper"]["bytes"] == len(SWAPPER)
     assert rows["lost"]["here"] == "no"
 
 

@@ -86,7 +86,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def test_pull(place: Place):
-    card = place.card("/a.onnx", sha256=digest(GOOD), size=len(GOOD))
+    card = place.card("/a.onnx", sha256=digest(GOOD), bytes=len(GOOD))
     place.server.serve("/a.onnx", GOOD)
     assert place.pull(card) == GOOD
     assert place.files == {"net.onnx", "lock.json"}

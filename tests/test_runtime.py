@@ -246,6 +246,18 @@ def test_batches_give_what_single_calls_give(runtime: Runtime, rows: int | str, 
     assert mean.shape == (count, 1, 1)
 
 
+def found_in(batch: np.ndarray, pieces: Sequence[tuple[int, int]]) -> np.ndarray:
+    return np.concatenate([Session(choosing()).run(batch[start:end])[0] for start, end in pieces])
+
+
+def test_pieces_that_give_as_many_rows_as_they_find() -> None:
+    """The first piece finds as many as it has rows, by chance; the second one finds more."""
+    session = Session(choosing(), Runtime(batch=2))
+    batch = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0]], np.float32)
+    (found,) = session.run_batch(batch)
+    np.testing.assert_array_equal(found, found_in(batch, [(0, 2), (2, 4), (4, 5)]))
+
+
 def test_rows_of_inputs() -> None:
     assert [has_rows(shape) for shape in [("n", 3), ("n",), (None, 2), (1, 3), (1,), (5, 3), ()]] == [
         True, True, True, True, False, False, False

@@ -83,7 +83,7 @@ def _find(reference: str) -> "tuple[Card | None, bytes]":
 
     catalogue, store = Catalogue.load(), Store()
     if is_file(reference):
-        data = read_network(Path(reference), reference)
+        data = read_network(Path(reference), reference).data
         known = store.known(data, catalogue)
         return (known[0] if known else None), data
     card = catalogue.card(reference)

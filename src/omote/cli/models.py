@@ -238,7 +238,7 @@ def _size(card: "Card", store: "Store") -> int | None:
     try:
         return _path(card, store).stat().st_size
     except OSError:
-        return card.size
+        return card.bytes
 
 
 def _size_text(card: "Card", store: "Store") -> str:
@@ -271,7 +271,7 @@ def _facts(card: "Card", store: "Store") -> dict[str, Any]:
         "paper": card.paper,
         "origins": list(card.origins),
         "sha256": expected,
-        "size": _size(card, store),
+        "bytes": _size(card, store),
         "note": card.note,
         "here": _here(card, store),
         "path": str(_path(card, store)),

@@ -53,13 +53,16 @@ def admit_size(label: str, size: int) -> None:
         raise ModelError(f"{label}: the file is empty; fetch it again")
 
 
-def admit(label: str, suffix: str, data: bytes) -> None:
+def admit(label: str, suffix: str, data: bytes) -> int:
     """Refuse bytes that are no network of that suffix, without running anything.
 
     Args:
         label: what to call the file in messages.
         suffix: one of `SUFFIXES`; `.dfm` is ONNX under another name.
         data: the whole file.
+
+    Returns:
+        How many nodes its graph has; 0 for safetensors.
 
     Raises:
         ModelError: says what it is instead, or which limit it breaks.
@@ -70,12 +73,13 @@ def admit(label: str, suffix: str, data: bytes) -> None:
             raise ModelError(f"{label}: {what}; networks are {', '.join(SUFFIXES)} files")
     if suffix == ".safetensors":
         _admit_safetensors(label, data)
-        return
+        return 0
     found = survey(data, label)
     if found.external:
         raise ModelError(f"{label}: its weights lie in another file; save the network as one file")
     if found.nodes > MOST_NODES:
         raise ModelError(f"{label}: {found.nodes} nodes; graphs above {MOST_NODES} are not loaded")
+    return found.nodes
 
 
 def _admit_safetensors(label: str, data: bytes) -> None:

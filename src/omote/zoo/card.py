@@ -36,7 +36,7 @@ CONSEQUENCES: Mapping[Terms, str] = MappingProxyType(
 )
 """What each kind of licence means, in plain words. Not legal advice."""
 
-_KINDS = {"licence": str, "vendor": str, "paper": str, "note": str, "sha256": str, "year": int, "size": int}
+_KINDS = {"licence": str, "vendor": str, "paper": str, "note": str, "sha256": str, "year": int, "bytes": int}
 _SAFE = ("https://", "package:", "http://localhost:", "http://127.0.0.1:")
 
 Settings = TypeVar("Settings")
@@ -61,7 +61,7 @@ class Card:
         origins: https addresses of the file, the preferred one first; none for a file that users bring;
             `package:NAME` for one that ships with Omote. Plain http is for this machine only.
         sha256: of the file, 64 hexadecimal digits, where it is known for these origins.
-        size: bytes of the file, where known.
+        bytes: length of the file, where known.
         note: what a user should know before choosing it.
     """
 
@@ -78,7 +78,7 @@ class Card:
     paper: str = ""
     origins: tuple[str, ...] = ()
     sha256: str | None = None
-    size: int | None = None
+    bytes: int | None = None
     note: str = ""
 
     def __post_init__(self) -> None:

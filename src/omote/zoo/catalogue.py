@@ -15,7 +15,7 @@ from typing import Any
 from omote.errors import ModelError, UsageError
 from omote.zoo.card import Card, Task
 
-_FACTS = ("licence", "terms", "vendor", "year", "paper", "sha256", "size", "note", "needs")
+_FACTS = ("licence", "terms", "vendor", "year", "paper", "sha256", "bytes", "note", "needs")
 _PLACE = ("source", "tag", "file", "urls", "contract")
 _TABLES = ("sources", "contracts", "models")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -3,12 +3,11 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omote.errors import ModelError
 from omote.zoo.admission import admit, admit_size
 from omote.zoo.devices import Device, Runtime
-from omote.zoo.onnx_file import node_count
 from omote.zoo.warm import GraphCache, worth_keeping
 
 
@@ -25,7 +24,14 @@ def onnxruntime_offline() -> Any:
     return onnxruntime
 
 
-def read_network(model: str | Path | bytes, label: str) -> bytes:
+class NetworkFile(NamedTuple):
+    """A file that ONNX Runtime may see, and how many nodes its graph has."""
+
+    data: bytes
+    nodes: int
+
+
+def read_network(model: str | Path | bytes, label: str) -> NetworkFile:
     """Read the file of a network and check it before ONNX Runtime sees it.
 
     Raises:
@@ -37,15 +43,14 @@ def read_network(model: str | Path | bytes, label: str) -> bytes:
         data = model if isinstance(model, bytes) else Path(model).read_bytes()
     except OSError as error:
         raise ModelError(f"{label}: cannot read the network ({error.strerror})") from error
-    admit(label, ".onnx", data)
-    return data
+    return NetworkFile(data, admit(label, ".onnx", data))
 
 
-def open_session(data: bytes, runtime: Runtime, label: str, profile: str | None = None) -> Any:
+def open_session(file: NetworkFile, runtime: Runtime, label: str, profile: str | None = None) -> Any:
     """Open a checked network on the runtime's device.
 
     Args:
-        data: from `read_network`.
+        file: from `read_network`.
         runtime: where and how it will run.
         label: what to call it in messages.
         profile: where ONNX Runtime shall write what it runs where; the start of a file name.
@@ -60,14 +65,14 @@ def open_session(data: bytes, runtime: Runtime, label: str, profile: str | None 
         runtime.cache is not None
         and profile is None
         and device.parallel
-        and worth_keeping(node_count(data, label), len(data))
+        and worth_keeping(file.nodes, len(file.data))
     ):
-        return _open_warm(onnxruntime, data, runtime, label, runtime.cache)
+        return _open_warm(onnxruntime, file.data, runtime, label, runtime.cache)
     options = _options(onnxruntime, runtime)
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = profile
-    return _open(onnxruntime, data, options, runtime, label)
+    return _open(onnxruntime, file.data, options, runtime, label)
 
 
 def reason(error: BaseException) -> str:

@@ -49,9 +49,9 @@ def place(model: str | Path | bytes, runtime: Runtime, label: str, side: int = 2
     Raises:
         ModelError: it cannot be opened there, or cannot run on random inputs.
     """
-    data = read_network(model, label)
+    file = read_network(model, label)
     with tempfile.TemporaryDirectory(prefix="omote-") as folder:
-        session = open_session(data, runtime, label, profile=str(Path(folder) / "profile"))
+        session = open_session(file, runtime, label, profile=str(Path(folder) / "profile"))
         ports = session.get_inputs()
         inputs = random_inputs(ports, 1, side)
         if inputs is None:

@@ -112,13 +112,13 @@ def _fetch(
         TransferError: the address does not give the file, or not the right one; that is kept aside.
     """
     part = store.part(card)
-    joined = transfer.fetch(url, part, card.size, report, proven=expected is not None)
+    joined = transfer.fetch(url, part, card.bytes, report, proven=expected is not None)
     data = part.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if joined and expected not in (None, found):
         # The parts may be of two versions of the file.
         discard(part)
-        transfer.fetch(url, part, card.size, report)
+        transfer.fetch(url, part, card.bytes, report)
         data = part.read_bytes()
         found = hashlib.sha256(data).hexdigest()
     if expected not in (None, found):

@@ -11,7 +11,7 @@ from omote.errors import ModelError
 from omote.zoo.batching import Array, Execute, Merger, Pieces, Shape, cpu_rows, has_rows, out_of_memory
 from omote.zoo.buffers import Buffers
 from omote.zoo.devices import Device, Runtime
-from omote.zoo.loading import onnxruntime_offline, open_session, read_network, reason
+from omote.zoo.loading import NetworkFile, onnxruntime_offline, open_session, read_network, reason
 from omote.zoo.onnx_file import open_batch_axis
 from omote.zoo.samples import rows_independent
 
@@ -50,12 +50,12 @@ class Session:
     ) -> None:
         self.runtime = runtime or Runtime()
         self.label = label or ("network" if isinstance(model, bytes) else str(model))
-        data = read_network(model, self.label)
+        file = read_network(model, self.label)
         self._session: Any = None
         self._buffers: Buffers | None = None
-        joinable = self._open_for_batches(data) if self._wants_batches() else False
+        joinable = self._open_for_batches(file) if self._wants_batches() else False
         if self._session is None:
-            self._use(open_session(data, self.runtime, self.label))
+            self._use(open_session(file, self.runtime, self.label))
         self._run: Execute = self._once
         self._run_rows: Execute = Pieces(self._once, self._rowed, self._piece_rows).run
         if self.runtime.merges and joinable:
@@ -105,11 +105,12 @@ class Session:
         """On the CPU batches gain too little to pay for the self-check."""
         return self.runtime.merges or self.runtime.batch is not None or not self.runtime.target.parallel
 
-    def _open_for_batches(self, data: bytes) -> bool:
+    def _open_for_batches(self, file: NetworkFile) -> bool:
         """Open the network with a batch axis if that changes no result; says whether rows are independent."""
         exact = self.runtime.target.parallel
         try:
-            self._use(open_session(open_batch_axis(data, self.label), self.runtime, self.label))
+            opened = file._replace(data=open_batch_axis(file.data, self.label))
+            self._use(open_session(opened, self.runtime, self.label))
         except ModelError:
             return False
         if rows_independent(self._once, self._session.get_inputs(), _SIDE, 1e-4 if exact else 1e-2):

@@ -45,6 +45,21 @@ def heavy_swapper(batch: int | str = "batch") -> bytes:
     return _model(nodes, weights, batch)
 
 
+def identity_network() -> bytes:
+    """An identity network with ArcFace's contract: a random projection of the shrunk crop to 512 values."""
+    nodes = [
+        helper.make_node("AveragePool", ["input"], ["small"], kernel_shape=[14, 14], strides=[14, 14]),
+        helper.make_node("Flatten", ["small"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "projection"], ["embedding"]),
+    ]
+    ports = {"input": ["batch", 3, 112, 112], "embedding": ["batch", _WIDTH]}
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ports.items()]
+    tensors = [numpy_helper.from_array(_random(192, _WIDTH), "projection")]
+    graph = helper.make_graph(nodes, "identity", infos[:1], infos[1:], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
 def _convolve(nodes, weights, value, name, ins, outs, kernel, stride):  # type: ignore[no-untyped-def]
     weights[name] = _random(outs, ins, kernel, kernel, scale=(ins * kernel * kernel) ** -0.5)
     options = {"strides": [stride] * 2, "pads": [kernel // 2] * 4}

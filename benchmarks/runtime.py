@@ -1,4 +1,4 @@
-"""Measure how networks run: batches, waiting calls joined, warm start, bound buffers, threads.
+"""Measure how networks run: batches, warm start, bound buffers, callers and threads.
 
     python benchmarks/runtime.py [--weights ../shared/weights] [--rounds 9] [--device cpu] [NAME ...]
 
@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from machine import describe
 
 from omote.zoo import Runtime, Session, native_weights
 from omote.zoo.buffers import Buffers
+from omote.zoo.devices import cores
 from omote.zoo.loading import open_session, read_network
 
 NETWORKS: dict[str, tuple[int, ...]] = {
@@ -111,6 +113,26 @@ def buffers(name: str, data: bytes, crops: np.ndarray, device: str, rounds: int)
     print(f"| {name} | {plain:.2f} | {ratio(times, 'plain', 'bound'):.3f} |")
 
 
+def callers(name: str, data: bytes, crops: np.ndarray, device: str, rounds: int) -> None:
+    """Wall time of 8 calls: one after the other with all cores each, from a thread a core, and joined."""
+    count = cores()
+    sessions = {
+        "one caller": Session(data, Runtime(device=device, workers=1), name),
+        "callers": Session(data, Runtime(device=device, workers=count, merge=False), name),
+        "joined": Session(data, Runtime(device=device, workers=count, merge=True), name),
+    }
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(max(count, 2)) as many:
+        works: dict[str, Callable[[], object]] = {
+            kind: lambda session=session, pool=one if kind == "one caller" else many: list(
+                pool.map(lambda row: session.run(crops[row : row + 1]), range(ROWS))
+            )
+            for kind, session in sessions.items()
+        }
+        times = alternate(works, "wall", rounds)
+    cells = [f"{1000 * ROWS / statistics.median(times[kind]):.0f}" for kind in works]
+    print(f"| {name} | {' | '.join(cells)} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -140,6 +162,10 @@ def main() -> None:
     print("\n| network | run, ms | gain of bound buffers |\n|---|---|---|")
     for name, (data, crops) in found.items():
         buffers(name, data, crops, args.device, args.rounds)
+    print(f"\nCalls per second, wall time, {cores()} cores\n")
+    print("| network | one caller, all cores | a caller a core | the same, joined |\n|---|---|---|---|")
+    for name, (data, crops) in found.items():
+        callers(name, data, crops, args.device, args.rounds)
 
 
 if __name__ == "__main__":

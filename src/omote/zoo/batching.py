@@ -1,5 +1,6 @@
 """Batches: which inputs have rows, in what pieces they run, and how callers that wait are joined."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,9 @@ class Pieces:
         joined = _Joined(rows)
         done = 0
         while done < rows or not joined.begun:
-            size = min(self._size(inputs), self._most or rows, rows - done)
+            left = rows - done
+            limit = min(self._size(inputs), self._most or rows, left)
+            size = math.ceil(left / math.ceil(left / limit)) if limit else 0  # few different shapes
             try:
                 joined.add(done, size, self._execute(cut(inputs, self._rowed, done, done + size)))
             except Exception as error:  # ONNX Runtime raises its own unrelated classes

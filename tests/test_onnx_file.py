@@ -20,6 +20,7 @@ from omote.zoo.onnx_file import (
     open_batch_axis,
     survey,
 )
+from omote.zoo.protobuf import message
 from tests.planted import planted
 from tests.shared_data import SHARED, needs_shared
 
@@ -152,7 +153,7 @@ def test_external_data_in_functions_and_sparse_constants() -> None:
 def test_a_graph_in_two_parts_is_one_graph() -> None:
     """Protobuf joins repeated parts, so what hides in the second one must be found as well."""
     second = parsed(branched(external=True)).graph.SerializeToString()
-    data = mixed() + onnx_file._message(7, second)
+    data = mixed() + message(7, second)
     assert len(parsed(data).graph.node) == 5
     assert survey(data) == (4 + 3, True)
 
@@ -166,9 +167,9 @@ def test_too_many_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_graphs_nested_too_deep_are_refused() -> None:
     graph = b""
     for _ in range(100):
-        graph = onnx_file._message(1, onnx_file._message(5, onnx_file._message(6, graph)))
+        graph = message(1, message(5, message(6, graph)))
     with pytest.raises(ModelError, match="nested"):
-        survey(onnx_file._message(7, graph))
+        survey(message(7, graph))
 
 
 def test_open_batch_axis_opens_what_has_rows() -> None:

@@ -1,7 +1,7 @@
 """Read ONNX files without the onnx package: constants, node count, external data, and opening the batch axis.
 
-An ONNX file is a protobuf message (onnx.proto3 of the ONNX project gives the field numbers). Only tags are
-parsed; what they enclose is looked at through views, so that a file of a gigabyte costs no second gigabyte.
+An ONNX file is a protobuf message (onnx.proto3 of the ONNX project gives the field numbers). Tensors are
+looked at through views, so that a file of a gigabyte costs no second gigabyte.
 """
 
 import math
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
+from omote.zoo.protobuf import Malformed, as_message, fields, message, messages, numbers, text
 
 BATCH = "batch"
 """Name that `open_batch_axis` gives to the first axis."""
@@ -38,15 +39,6 @@ _DEEPEST = 64
 """Graphs within graphs; published networks have two levels at most."""
 
 
-_Value = int | memoryview
-_Field = tuple[int, _Value, int, int]
-"""One field of a message: its number, its value, and where it starts and ends in the message."""
-
-
-class _Malformed(Exception):
-    """The bytes are no ONNX file; `_told` makes a ModelError of it."""
-
-
 def initializers(data: bytes, label: str = "network") -> dict[str, tuple[int, ...]]:
     """Names and shapes of the constants of a graph, in the order of the file.
 
@@ -58,8 +50,8 @@ def initializers(data: bytes, label: str = "network") -> dict[str, tuple[int, ..
         ModelError: it is no ONNX file.
     """
     try:
-        return {_name(tensor, _TENSOR_NAME): _dims(tensor) for tensor in _initializers(data)}
-    except _Malformed as error:
+        return {text(tensor, _TENSOR_NAME): _dims(tensor) for tensor in _initializers(data)}
+    except Malformed as error:
         raise _told(label, error) from error
 
 
@@ -73,8 +65,8 @@ def last_initializer(data: bytes, label: str = "network") -> tuple[str, npt.NDAr
         tensors = deque(_initializers(data), maxlen=1)
         if not tensors:
             raise ModelError(f"{label}: the graph has no constants, one was expected at its end")
-        return _name(tensors[0], _TENSOR_NAME), _values(tensors[0], label)
-    except _Malformed as error:
+        return text(tensors[0], _TENSOR_NAME), _values(tensors[0], label)
+    except Malformed as error:
         raise _told(label, error) from error
 
 
@@ -116,15 +108,15 @@ def survey(data: bytes, label: str = "network") -> Survey:
     """
     nodes, parts, external = 0, 0, False
     try:
-        for kind, message in _walk(data):
+        for kind, view in _walk(data):
             parts += 1
             if parts > MOST_PARTS:
                 raise ModelError(f"{label}: the graph has more than {MOST_PARTS} nodes and constants")
             if kind == "node":
                 nodes += 1
             else:
-                external = external or _is_external(message)
-    except _Malformed as error:
+                external = external or _is_external(view)
+    except Malformed as error:
         raise _told(label, error) from error
     return Survey(nodes, external)
 
@@ -140,118 +132,20 @@ def open_batch_axis(data: bytes, label: str = "network") -> bytes:
         ModelError: it is no ONNX file.
     """
     try:
-        constants = {_name(tensor, _TENSOR_NAME) for tensor in _initializers(data)}
+        constants = {text(tensor, _TENSOR_NAME) for tensor in _initializers(data)}
         parts: list[bytes | memoryview] = []
-        for number, value, start, end in _fields(memoryview(data)):
+        for number, value, start, end in fields(memoryview(data)):
             if number == _MODEL_GRAPH:
-                parts.append(_message(_MODEL_GRAPH, _opened_graph(_bytes(value), constants)))
+                parts.append(message(_MODEL_GRAPH, _opened_graph(as_message(value), constants)))
             else:
                 parts.append(data[start:end])
         return b"".join(parts)
-    except _Malformed as error:
+    except Malformed as error:
         raise _told(label, error) from error
 
 
-def _told(label: str, error: _Malformed) -> ModelError:
+def _told(label: str, error: Malformed) -> ModelError:
     return ModelError(f"{label}: not a network in ONNX format ({error}); fetch or export it again")
-
-
-# --- the wire format ---
-
-
-def _varint(view: memoryview, place: int) -> tuple[int, int]:
-    """A whole number of up to 64 bits, 7 bits a byte, and the place behind it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(view):
-            raise _Malformed("it ends too early")
-        byte = view[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, place
-    raise _Malformed("a number has more than 64 bits")
-
-
-_FIXED = {1: 8, 5: 4}
-"""Bytes of the wire types of fixed width."""
-
-
-def _fields(view: memoryview) -> Iterator[_Field]:
-    place, end = 0, len(view)
-    while place < end:
-        start = place
-        tag = view[place]
-        place += 1
-        if tag > 0x7F:
-            tag, place = _varint(view, start)
-        number, kind = tag >> 3, tag & 7
-        value: _Value
-        if kind == 0:
-            value, place = _varint(view, place)
-        else:
-            if kind == 2 and place < end and view[place] < 0x80:  # most are short: worth a path of its own
-                size = view[place]
-                place += 1
-            elif kind == 2:
-                size, place = _varint(view, place)
-            elif kind in _FIXED:
-                size = _FIXED[kind]
-            else:
-                raise _Malformed(f"wire type {kind} is not used in ONNX")
-            if size > end - place:
-                raise _Malformed("it ends too early")
-            value = view[place : place + size]
-            place += size
-        if number == 0:
-            raise _Malformed("a field has the number 0")
-        yield number, value, start, place
-
-
-def _bytes(value: _Value) -> memoryview:
-    if isinstance(value, int):
-        raise _Malformed("there is a number where a message should be")
-    return value
-
-
-def _views(view: memoryview, wanted: int) -> Iterator[memoryview]:
-    return (_bytes(value) for number, value, _, _ in _fields(view) if number == wanted)
-
-
-def _numbers(view: memoryview, wanted: int) -> Iterator[int]:
-    """A repeated whole number, packed or not."""
-    for number, packed, _, _ in _fields(view):
-        if number != wanted:
-            continue
-        if isinstance(packed, int):
-            yield packed
-            continue
-        place = 0
-        while place < len(packed):
-            value, place = _varint(packed, place)
-            yield value
-
-
-def _name(view: memoryview, number: int) -> str:
-    """A string field; of several the last counts, as protobuf has it."""
-    texts = deque(_views(view, number), maxlen=1)
-    try:
-        return bytes(texts[0]).decode("utf-8") if texts else ""
-    except UnicodeDecodeError as error:
-        raise _Malformed("a name is no UTF-8") from error
-
-
-def _encoded(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _message(number: int, content: bytes) -> bytes:
-    return _encoded(number << 3 | 2) + _encoded(len(content)) + content
 
 
 # --- graphs ---
@@ -259,36 +153,36 @@ def _message(number: int, content: bytes) -> bytes:
 
 def _graphs(data: bytes) -> list[memoryview]:
     """The graph of a model. Protobuf joins it if it comes in several parts."""
-    parts = list(_views(memoryview(data), _MODEL_GRAPH))
+    parts = list(messages(memoryview(data), _MODEL_GRAPH))
     if not parts:
-        raise _Malformed("it has no graph")
+        raise Malformed("it has no graph")
     return parts
 
 
 def _initializers(data: bytes) -> Iterator[memoryview]:
     for graph in _graphs(data):
-        yield from _views(graph, _GRAPH_INITIALIZER)
+        yield from messages(graph, _GRAPH_INITIALIZER)
 
 
 def _walk(data: bytes) -> Iterator[tuple[str, memoryview]]:
     """Every `node` and every `tensor` of a model, at any depth."""
     for graph in _graphs(data):
         yield from _walk_in("graph", graph, 0)
-    for function in _views(memoryview(data), _MODEL_FUNCTIONS):
+    for function in messages(memoryview(data), _MODEL_FUNCTIONS):
         yield from _walk_in("function", function, 0)
 
 
 def _walk_in(kind: str, view: memoryview, depth: int) -> Iterator[tuple[str, memoryview]]:
     if depth > _DEEPEST:
-        raise _Malformed(f"its graphs are nested more than {_DEEPEST} deep")
+        raise Malformed(f"its graphs are nested more than {_DEEPEST} deep")
     if kind in ("node", "tensor"):
         yield kind, view
     inside = _INNER[kind]
     if inside:
-        for number, value, _, _ in _fields(view):
+        for number, value, _, _ in fields(view):
             if number in inside:
                 inner = inside[number]
-                yield from _walk_in(inner, _bytes(value), depth + (inner == "graph"))
+                yield from _walk_in(inner, as_message(value), depth + (inner == "graph"))
 
 
 _INNER: Mapping[str, Mapping[int, str]] = {
@@ -308,12 +202,12 @@ _INNER: Mapping[str, Mapping[int, str]] = {
 
 def _opened_graph(graph: memoryview, constants: set[str]) -> bytes:
     parts: list[bytes | memoryview] = []
-    for number, value, start, end in _fields(graph):
+    for number, value, start, end in fields(graph):
         if number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
-            info = _bytes(value)
+            info = as_message(value)
             least = 2 if number == _GRAPH_INPUT else 1
-            if _name(info, _INFO_NAME) not in constants and _batch_of_one(info, least):
-                parts.append(_message(number, _opened_info(info)))
+            if text(info, _INFO_NAME) not in constants and _batch_of_one(info, least):
+                parts.append(message(number, _opened_info(info)))
                 continue
         if number != _GRAPH_VALUE_INFO:
             parts.append(graph[start:end])
@@ -324,12 +218,12 @@ def _batch_of_one(info: memoryview, least: int) -> bool:
     """Whether a port has at least so many axes, the first of them fixed at 1."""
     shape = b"".join(
         bytes(shape)
-        for kind in _views(info, _INFO_TYPE)
-        for tensor in _views(kind, _TYPE_TENSOR)
-        for shape in _views(tensor, _TENSOR_SHAPE)
+        for kind in messages(info, _INFO_TYPE)
+        for tensor in messages(kind, _TYPE_TENSOR)
+        for shape in messages(tensor, _TENSOR_SHAPE)
     )
-    axes = list(_views(memoryview(shape), _SHAPE_DIM))
-    return len(axes) >= least and list(_numbers(axes[0], _DIM_VALUE)) == [1]
+    axes = list(messages(memoryview(shape), _SHAPE_DIM))
+    return len(axes) >= least and list(numbers(axes[0], _DIM_VALUE)) == [1]
 
 
 def _opened_info(info: memoryview) -> bytes:
@@ -339,11 +233,11 @@ def _opened_info(info: memoryview) -> bytes:
     def opened(view: memoryview, level: int) -> bytes:
         parts: list[bytes | memoryview] = []
         first = True
-        for number, value, start, end in _fields(view):
+        for number, value, start, end in fields(view):
             if level < len(path) and number == path[level]:
-                parts.append(_message(number, opened(_bytes(value), level + 1)))
+                parts.append(message(number, opened(as_message(value), level + 1)))
             elif level == len(path) and number == _SHAPE_DIM and first:
-                parts.append(_message(_SHAPE_DIM, _message(_DIM_PARAM, BATCH.encode())))
+                parts.append(message(_SHAPE_DIM, message(_DIM_PARAM, BATCH.encode())))
                 first = False
             else:
                 parts.append(view[start:end])
@@ -356,32 +250,32 @@ def _opened_info(info: memoryview) -> bytes:
 
 
 def _dims(tensor: memoryview) -> tuple[int, ...]:
-    dims = tuple(_numbers(tensor, _TENSOR_DIMS))
+    dims = tuple(numbers(tensor, _TENSOR_DIMS))
     if any(size >= 1 << 63 for size in dims):
-        raise _Malformed("a size is negative")
+        raise Malformed("a size is negative")
     return dims
 
 
 def _is_external(tensor: memoryview) -> bool:
     return any(
         number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value != 0)
-        for number, value, _, _ in _fields(tensor)
+        for number, value, _, _ in fields(tensor)
     )
 
 
 def _values(tensor: memoryview, label: str) -> npt.NDArray[Any]:
     """Values of a float tensor, raw or as a list of floats; float16 lists are bit patterns in integers."""
-    name = f"{label}: its last constant, {_name(tensor, _TENSOR_NAME)},"
+    name = f"{label}: its last constant, {text(tensor, _TENSOR_NAME)},"
     if _is_external(tensor):
         raise ModelError(f"{name} lies in another file: use a network that is one file")
-    kind = (deque(_numbers(tensor, _TENSOR_KIND), maxlen=1) or [0])[0]
+    kind = (deque(numbers(tensor, _TENSOR_KIND), maxlen=1) or [0])[0]
     if kind not in _DTYPES:
         raise ModelError(f"{name} has element type {kind}, expected 1 (float32) or 10 (float16)")
-    content = b"".join(_views(tensor, _TENSOR_RAW))
+    content = b"".join(messages(tensor, _TENSOR_RAW))
     if not content and kind == _FLOAT32:
-        content = b"".join(_views(tensor, _TENSOR_FLOATS))
+        content = b"".join(messages(tensor, _TENSOR_FLOATS))
     elif not content:
-        content = b"".join((bits & 0xFFFF).to_bytes(2, "little") for bits in _numbers(tensor, _TENSOR_INT32S))
+        content = b"".join((bits & 0xFFFF).to_bytes(2, "little") for bits in numbers(tensor, _TENSOR_INT32S))
     dtype, shape = _DTYPES[kind], _dims(tensor)
     if math.prod(shape) * dtype.itemsize != len(content) or len(shape) > _MOST_AXES or not content:
         raise ModelError(f"{name} has the shape {shape}, but {len(content)} bytes")

@@ -75,10 +75,17 @@ class Canvas:
 
 
 def shrink(pixels: npt.NDArray[Any], scale: float) -> Bytes:
-    """Shrink (H, W, 3) to `scale`, at most 1, and to 8 bits."""
+    """Shrink (H, W, 3) to `scale`, at most 1, and to 8 bits.
+
+    By halves and a rest: one step of OpenCV's INTER_AREA takes three times as long from 1080p to 640.
+    """
     if scale < 1:
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        width, height = (max(1, round(side * scale)) for side in pixels.shape[1::-1])
+        while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
+            half = (max(width, pixels.shape[1] // 2), max(height, pixels.shape[0] // 2))
+            pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+        if pixels.shape[:2] != (height, width):
+            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
     if pixels.dtype == np.uint16:
         return (pixels >> 8).astype(np.uint8)
     return pixels.astype(np.uint8, copy=False)

@@ -144,8 +144,12 @@ class FromRGB:
                 interpolation=_FROM_RGB,
                 threads=1,
             )
+        self.tag(frame)
+        return frame
+
+    def tag(self, frame: VideoFrame) -> None:
+        """Give a frame the film's colour tags."""
         frame.colorspace = self._tags.matrix
         frame.color_range = self._tags.range
         frame.color_primaries = self._tags.primaries
         frame.color_trc = self._tags.transfer
-        return frame

@@ -91,6 +91,7 @@ class FilmSource:
                 index=index,
                 alpha=None if rgb.alpha is None else turn.apply(rgb.alpha),
                 duration=frame.duration or None,
+                coded=frame if turn == orient.UPRIGHT and rgb.alpha is None else None,
             )
             index += 1
         else:

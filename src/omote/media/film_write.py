@@ -10,10 +10,12 @@ from typing import Any
 
 import av
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from omote.errors import OmoteError, UsageError
 from omote.media import encoders, hdr, matroska
+from omote.media.coded import repaint, repaintable
 from omote.media.colour import FromRGB, has_alpha, tags_for
 from omote.media.containers import Container
 from omote.media.reader import VideoReader
@@ -53,7 +55,8 @@ class FilmSink:
         pixel_format = encoders.pixel_format(entry, info, alpha=not beside)
         self.warnings = [f"{target.name}: with {entry.name}, {loss}" for loss in pixel_format.lost]
         self._tags = tags_for(pixel_format.name, info.colour, info.height, jpeg=entry.family == "mjpeg")
-        self._convert = FromRGB(pixel_format.name, self._tags)
+        self._format = pixel_format.name
+        self._convert = FromRGB(self._format, self._tags)
         self._durations: dict[int, int] = {}
         self._last: int | None = None
         self._rate = info.frame_rate or Fraction(25)
@@ -160,7 +163,7 @@ class FilmSink:
                 f"{self._target}: frame {frame.index} has {width} x {height} pixels, "
                 f"the film {info.width} x {info.height}"
             )
-        picture = self._convert(frame.pixels, frame.alpha)
+        picture = self._picture(frame)
         pts = round(frame.pts * frame.time_base / self._time_base)
         if self._last is not None and pts <= self._last:
             raise UsageError(
@@ -174,6 +177,14 @@ class FilmSink:
             self._durations[pts] = round(frame.duration * frame.time_base / self._time_base)
         for packet in self._stream.encode(picture):
             self._mux(packet)
+
+    def _picture(self, frame: Frame) -> VideoFrame:
+        """The frame as the encoder takes it; what did not change comes from the decoder if it can."""
+        coded, changed = frame.coded, frame.changed
+        same = self._tags == self._info.colour and frame.alpha is None
+        if coded is not None and changed is not None and same and repaintable(coded, self._format):
+            return repaint(coded, frame.pixels, changed, self._convert)
+        return self._convert(frame.pixels, frame.alpha)
 
     def _mux(self, packet: Packet[Any]) -> None:
         # Encoders guess durations from the frame rate; the last one decides how long the film is.

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels; x1 and y1 lie outside."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -23,6 +27,10 @@ class Frame:
     channel; rotation metadata is already applied. `pts` counts `time_base` seconds from the film's zero.
     `index` counts the frames that the reader gave, from 0. `alpha` is `(H, W)` of the same dtype, or None for
     an opaque film. `duration` is in `time_base` units, or None if the file does not say.
+
+    `coded` is the frame as it was decoded, where that has the same orientation and no alpha. If `changed`
+    says in which box `pixels` differ from it, a writer takes the rest from there, bit for bit; None means
+    anywhere.
     """
 
     pixels: Pixels
@@ -31,6 +39,8 @@ class Frame:
     index: int
     alpha: Pixels | None = None
     duration: int | None = None
+    coded: VideoFrame | None = field(default=None, repr=False, compare=False)
+    changed: Box | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.alpha)
@@ -40,9 +50,11 @@ class Frame:
         """Presentation time in seconds."""
         return float(self.pts * self.time_base)
 
-    def with_pixels(self, pixels: Pixels, alpha: Pixels | None = None) -> Frame:
+    def with_pixels(
+        self, pixels: Pixels, alpha: Pixels | None = None, *, changed: Box | None = None
+    ) -> Frame:
         """The same moment with other pixels `(H, W, 3)`; keeps the old alpha unless a new one is given."""
-        return replace(self, pixels=pixels, alpha=self.alpha if alpha is None else alpha)
+        return replace(self, pixels=pixels, alpha=self.alpha if alpha is None else alpha, changed=changed)
 
 
 def as_pixels(array: NDArray[Any]) -> Pixels:

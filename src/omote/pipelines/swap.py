@@ -18,7 +18,16 @@ from omote.errors import InputError, NoFaceError, UsageError
 from omote.faces.align import align
 from omote.faces.face import Face
 from omote.faces.select import Selection
-from omote.media import Frame, Picture, VideoReader, VideoWriter, open_image, probe, save_image
+from omote.media import (
+    Frame,
+    Picture,
+    VideoReader,
+    VideoWriter,
+    changed_box,
+    open_image,
+    probe,
+    save_image,
+)
 from omote.pipelines.choose import make_finder, make_masking, make_restorer, make_swapper
 from omote.pipelines.clock import StageClock
 from omote.pipelines.flow import Sink, ordered_map, prefetch
@@ -243,7 +252,8 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
 
         def swap(found: tuple[Frame, list[Face]]) -> tuple[Frame, int]:
             frame, faces = found
-            return frame.with_pixels(job.swap(frame.pixels, faces)), len(faces)
+            pixels = job.swap(frame.pixels, faces)
+            return frame.with_pixels(pixels, changed=changed_box(frame.pixels, pixels)), len(faces)
 
         def encode(frame: Frame) -> None:
             with clock.stage("encode"):

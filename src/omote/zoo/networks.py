@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omote.errors import ModelError, UsageError
-from omote.zoo.card import Card, Task
+from omote.zoo.card import TASKS, Card, Task
 from omote.zoo.catalogue import Catalogue, card_of
 from omote.zoo.native import native_weights
 from omote.zoo.runtime import Runtime, Session
@@ -49,7 +49,7 @@ class Networks:
         self.catalogue = catalogue or Catalogue.load()
         self.store = store or Store()
         self.runtime = runtime or Runtime()
-        self._open: dict[str, Network] = {}
+        self._open: dict[tuple[str, Task], Network] = {}
         self._lock = threading.RLock()
 
     def open(self, reference: str | Path, task: Task, contract: str | None = None) -> Network:
@@ -67,14 +67,14 @@ class Networks:
         """
         text = str(reference)
         with self._lock:
-            if text not in self._open:
+            if (text, task) not in self._open:
                 if is_file(reference):
                     path = Path(reference)
                     card = self._card_of_file(path, task, contract)
-                    self._open[text] = self._network(card, lambda: _read(path))
+                    self._open[text, task] = self._network(card, lambda: _read(path))
                 else:
-                    self._open[text] = self._from_catalogue(self.catalogue.card(text, task))
-            return self._open[text]
+                    self._open[text, task] = self._from_catalogue(self.catalogue.card(text, task))
+            return self._open[text, task]
 
     @property
     def opened(self) -> tuple[Card, ...]:
@@ -87,17 +87,18 @@ class Networks:
             self._open.clear()
 
     def _network(self, card: Card, read: Callable[[], bytes]) -> Network:
-        needs = {role: self._needed(name) for role, name in card.needs.items()}
+        needs = {role: self._needed(role, name) for role, name in card.needs.items()}
         return Network(card, Session(read(), self.runtime, label=card.name), read, needs)
 
     def _from_catalogue(self, card: Card) -> Network:
         native = card.native
         return self._network(card, lambda: native_weights(native) if native else self.store.read(card))
 
-    def _needed(self, name: str) -> Network:
-        if name not in self._open:
-            self._open[name] = self._from_catalogue(self.catalogue.card(name))
-        return self._open[name]
+    def _needed(self, role: str, name: str) -> Network:
+        card = self.catalogue.card(name, next((task for task in TASKS if task == role), None))
+        if (name, card.task) not in self._open:
+            self._open[name, card.task] = self._from_catalogue(card)
+        return self._open[name, card.task]
 
     def _card_of_file(self, path: Path, task: Task, contract: str | None) -> Card:
         if contract is not None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from omote.errors import UsageError
-from omote.zoo import Networks
+from omote.errors import ModelError, UsageError
+from omote.zoo import Networks, Store
 from omote.zoo.native import native_weights
 
 
@@ -39,3 +39,13 @@ def test_what_a_network_needs_must_be_able_to_do_that(tmp_path: Path):
     file.with_suffix(".toml").write_text('contract = "hyperswap"\nneeds = { identity = "omote-detect" }')
     with pytest.raises(UsageError, match="no identity is called 'omote-detect'"):
         Networks().open(file, "swapper")
+
+
+def test_a_missing_network_is_named_before_what_it_needs(tmp_path: Path):
+    with pytest.raises(ModelError, match=r"omote models pull inswapper_128$"):
+        Networks(store=Store(tmp_path)).open("inswapper_128", "swapper")
+
+
+def test_a_folder_is_no_network():
+    with pytest.raises(ModelError, match="cannot read the network"):
+        Networks().open("./", "swapper")

@@ -87,8 +87,10 @@ class Networks:
             self._open.clear()
 
     def _network(self, card: Card, read: Callable[[], bytes]) -> Network:
+        # First its own file: where that is missing, the error names it, and its pull brings what it needs.
+        session = Session(read(), self.runtime, label=card.name)
         needs = {role: self._needed(role, name) for role, name in card.needs.items()}
-        return Network(card, Session(read(), self.runtime, label=card.name), read, needs)
+        return Network(card, session, read, needs)
 
     def _from_catalogue(self, card: Card) -> Network:
         native = card.native
@@ -107,7 +109,7 @@ class Networks:
                 {"contract": self.catalogue.contract(contract, task).name},
                 self.catalogue.contracts,
             )
-        sidecar = path.with_suffix(".toml")
+        sidecar = path.parent / f"{path.stem}.toml"  # with_suffix fails for ./
         if sidecar.is_file():
             try:
                 card = card_of(path.name, tomllib.loads(sidecar.read_text("utf-8")), self.catalogue.contracts)

@@ -161,3 +161,20 @@ def test_paste_changes_the_masked_place_and_nothing_else(dtype):
     outside = cv2.dilate((back > 0).astype(np.uint8), np.ones((3, 3))) == 0
     np.testing.assert_array_equal(pixels[outside], before[outside])
     assert pixels[back > 0.999].min() > 0.9 * np.iinfo(dtype).max
+
+
+def test_a_coarse_crop_leaves_no_lines_of_the_old_face() -> None:
+    picture = np.full((240, 240, 3), 120, np.uint8)
+    picture[:, ::2] += 60  # finer than a crop of a quarter of the size can hold
+    before = picture.copy()
+    corners = np.array([(80, 90), (160, 90), (120, 130), (90, 170), (150, 170)], np.float32)
+    face = Face(box=np.array([60, 60, 180, 200], np.float32), score=1.0, points=corners)
+    crop = align(picture, face, "arcface_128", 64)
+    assert crop.scale < 0.4
+    target = to_float(crop.pixels)
+    paste(picture, crop, target.copy())
+    assert np.array_equal(picture, before)  # nothing changed, nothing lost
+    paste(picture, crop, blend(np.full_like(target, 0.2), target, box_mask(64, padding=0.2)))
+    middle = picture[110:140, 105:135].astype(int)
+    assert np.abs(middle - 51).max() <= 2
+    assert np.array_equal(picture[:20], before[:20])

@@ -164,7 +164,7 @@ def warp(
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     steps = int(1 / scale + 1e-6) if scale > 0 else 1
     if steps >= 2:
-        pixels, matrix = _needed(pixels, matrix, size)
+        pixels, matrix = _needed(pixels, matrix, size, steps)
         reduced = cv2.resize(
             pixels, None, fx=1 / steps, fy=1 / steps, interpolation=cv2.INTER_AREA
         )  # pixel centres: reduced = (full + 0.5) / steps - 0.5
@@ -174,14 +174,18 @@ def warp(
     return cv2.warpAffine(pixels, matrix, size, flags=interpolation, borderMode=border)
 
 
-def _needed(pixels: Pixels, matrix: Matrix, size: tuple[int, int]) -> tuple[Pixels, Matrix]:
-    """The part of a picture that a warp looks at, and the warp from there: reducing all of it takes long."""
+def _needed(pixels: Pixels, matrix: Matrix, size: tuple[int, int], steps: int) -> tuple[Pixels, Matrix]:
+    """The part of a picture that a warp looks at, and the warp from there: reducing all of it takes long.
+
+    Its sides are multiples of `steps` if that can be had: OpenCV reduces these faster.
+    """
     width, height = size
     corners = transform([[0, 0], [width, 0], [0, height], [width, height]], invert(matrix))
     margin = 4 + 2 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     limits = np.array([pixels.shape[1], pixels.shape[0]])
     x0, y0 = np.clip(corners.min(0) - margin, 0, np.maximum(limits - margin, 0)).astype(int)
     x1, y1 = np.clip(corners.max(0) + margin, (x0 + margin, y0 + margin), limits).astype(int)
+    x0, y0 = max(x0 - (x0 - x1) % steps, 0), max(y0 - (y0 - y1) % steps, 0)
     shift = matrix[:, :2] @ (x0, y0)
     return pixels[y0:y1, x0:x1], np.column_stack([matrix[:, :2], matrix[:, 2] + shift])
 

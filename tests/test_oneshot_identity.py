@@ -27,6 +27,7 @@ from tests.swap_networks import (
     SCALE,
     catalogue,
     converter,
+    needed,
     network_of,
     recogniser,
     revealing,
@@ -199,13 +200,38 @@ def with_identity(card: Card, data: bytes) -> EmbeddingSwapper:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("inswapper_128", "inswapper_128: its emap takes 512 values, not 128"),
-        ("hyperswap_1a_256", "takes a source vector of 512 values, the identity network gives 128"),
+        (
+            "inswapper_128",
+            "inswapper_128: its emap takes 512 values, the identity network gives 128: name the",
+        ),
+        ("hyperswap_1a_256", "its source input takes 512 values, the identity network gives 128: name the"),
     ],
 )
-def test_an_identity_network_of_another_width_is_told(name: str, message: str) -> None:
+def test_an_identity_network_of_another_width_is_told_at_once(name: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        with_identity(CARDS[name], recogniser("any", 128)).identity(SOURCES[:1])
+        with_identity(CARDS[name], recogniser("any", 128))
+
+
+def test_an_identity_network_that_does_not_state_its_width_is_told_at_the_first_face() -> None:
+    swapper, _ = swapper_of("hyperswap_1a_256", person(1, 1.0)[:128])
+    with pytest.raises(ModelError, match="takes 512 values, the identity network gives 128"):
+        swapper.identity(SOURCES[:1])
+
+
+def test_a_converter_of_another_width_is_told() -> None:
+    card = CARDS["ghost_1_256"]
+    identity = network_of(CARDS[card.needs["identity"]], recogniser("any", 128), {})
+    needs = {**needed(card), "identity": identity}
+    with pytest.raises(ModelError, match="its converter takes 512 values, the identity network gives 128"):
+        EmbeddingSwapper(network_of(card, revealing(PUBLISHED["ghost_1_256"]), needs))
+
+
+def test_a_source_input_that_does_not_fit_the_emap_is_told_without_other_networks() -> None:
+    data = revealing(replace(PUBLISHED["inswapper_128"], width=128))
+    with pytest.raises(
+        ModelError, match="its source input takes 128 values, its emap gives 512: use the file"
+    ):
+        EmbeddingSwapper.check_graph(network_of(CARDS["inswapper_128"], data, {}))
 
 
 def test_a_card_without_identity_network_is_told() -> None:

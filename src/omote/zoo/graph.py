@@ -14,13 +14,16 @@ class Port:
     Attributes:
         shape: sizes of the axes; None stands for any size, and for an axis that the graph leaves open.
         name: the name it must have; any unless said.
+        kind: the element type it must have, in NumPy's words; None for any. An output may be a float of
+            another width, as NumPy reckons with all of them.
     """
 
     shape: tuple[int | None, ...]
     name: str | None = None
+    kind: str | None = "float32"
 
     def takes(self, name: str, shape: Shape) -> bool:
-        """Whether a port of the graph is as this one wants it."""
+        """Whether a port of the graph has the name and the shape that this one wants."""
         if self.name not in (None, name) or len(shape) != len(self.shape):
             return False
         pairs = zip(self.shape, shape, strict=True)
@@ -47,8 +50,10 @@ def require(
     """
     if inputs is not None:
         _match(label, "input", session.inputs, inputs, exact=True)
+        _match_kinds(label, "input", session.input_kinds, inputs)
     if outputs is not None:
         _match(label, "output", session.output_shapes, outputs, exact=False)
+        _match_kinds(label, "output", session.output_kinds, outputs)
 
 
 def _match(label: str, kind: str, found: Mapping[str, Shape], wanted: Sequence[Port], exact: bool) -> None:
@@ -58,6 +63,16 @@ def _match(label: str, kind: str, found: Mapping[str, Shape], wanted: Sequence[P
     for index, (port, (name, shape)) in enumerate(zip(wanted, found.items(), strict=False)):
         if not port.takes(name, shape):
             raise ModelError(f"{label}: {kind} {index} should be {port}, found {_text(name, shape)}")
+
+
+def _match_kinds(label: str, what: str, found: Mapping[str, str], wanted: Sequence[Port]) -> None:
+    for index, (port, (name, kind)) in enumerate(zip(wanted, found.items(), strict=False)):
+        floats = kind.startswith("float") and (port.kind or "").startswith("float")
+        if port.kind not in (None, kind) and not (what == "output" and floats):
+            raise ModelError(
+                f"{label}: {what} {index} should be {port.kind}, found {name} ({kind}): export the network "
+                f"with {what}s of {port.kind}; what lies between may stay as it is"
+            )
 
 
 def _text(name: str, shape: Shape) -> str:

@@ -37,7 +37,9 @@ class Session:
     Attributes:
         label: the network's name in messages.
         inputs: names and shapes in graph order; an axis of open size is a name or None.
-        output_shapes: likewise.
+        input_kinds: their element types by name, in NumPy's words: `float32`, `float16`, `int64`, ...
+        output_shapes: as `inputs`.
+        output_kinds: as `input_kinds`.
         outputs: their names.
 
     Raises:
@@ -94,6 +96,8 @@ class Session:
         self._session = session
         self.inputs: dict[str, Shape] = {v.name: tuple(v.shape) for v in session.get_inputs()}
         self.output_shapes: dict[str, Shape] = {v.name: tuple(v.shape) for v in session.get_outputs()}
+        self.input_kinds: dict[str, str] = {v.name: _kind(v.type) for v in session.get_inputs()}
+        self.output_kinds: dict[str, str] = {v.name: _kind(v.type) for v in session.get_outputs()}
         self.outputs: tuple[str, ...] = tuple(self.output_shapes)
         self._rowed = [has_rows(shape) for shape in self.inputs.values()]
         memory = self.runtime.target.memory
@@ -150,3 +154,9 @@ class Session:
                     f"programs, choose a smaller network or size{elsewhere}"
                 ) from error
             raise ModelError(f"{self.label}: cannot run on these inputs ({reason(error)})") from error
+
+
+def _kind(name: str) -> str:
+    """NumPy's word for an element type, which ONNX Runtime calls `tensor(float)`."""
+    inner = name.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(inner, inner)

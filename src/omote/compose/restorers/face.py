@@ -56,7 +56,7 @@ class FaceRestorer:
         template(settings.template)  # an unknown one is refused here and not at the first face
         side = settings.side
         faces = Port((None, 3, side, side))
-        extra = [] if settings.weight is None else [Port((1,))]
+        extra = [] if settings.weight is None else [Port((1,), kind="float64")]
         require(network.session, name, inputs=[faces, *extra], outputs=[faces])
         self._session = network.session
         self.template = settings.template

@@ -19,13 +19,14 @@ from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError
 from omote.faces.align import Crop
 from omote.faces.face import Face
-from omote.faces.identity import unit_vectors
+from omote.faces.identity import CrossFace, unit_vectors
 from omote.zoo.card import read_settings
 from omote.zoo.graph import Port
 from omote.zoo.networks import Network
 from omote.zoo.onnx_file import last_initializer
 
 Array = npt.NDArray[np.float32]
+Axis = int | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class EmbeddingSwapper:
         self._converter = converter_of(network)
         self._emap = _emap(network) if settings.emap else None
         self._unit = settings.unit
-        self._width = self._crops.source_shape[-1]
+        (embeddings, *_) = network.needs["identity"].session.output_shapes.values()
+        self._check_widths(embeddings[-1])
 
     @staticmethod
     def check_graph(network: Network) -> None:
@@ -94,9 +96,9 @@ class EmbeddingSwapper:
             ModelError: it does not meet its contract.
         """
         settings = read_settings(network.card, EmbeddingSettings)
-        CropNetwork(network, settings, Port((None, None)), None)
-        if settings.emap:
-            _emap(network)
+        crops = CropNetwork(network, settings, Port((None, None)), None)
+        emap = _emap(network) if settings.emap else None
+        _check_widths(network.card.name, None, None, emap, crops.source_shape[-1])
 
     def crop_size(self, face: Face) -> int:
         """The network's own size, or the boosted one."""
@@ -110,6 +112,7 @@ class EmbeddingSwapper:
             ModelError: the networks do not fit together.
         """
         embedding = embedding_of(self._recogniser, sources)
+        self._check_widths(len(embedding))
         return EmbeddingIdentity(embedding, self._vector(embedding))
 
     def swap(self, crops: Sequence[Crop], identity: EmbeddingIdentity) -> list[SwappedCrop]:
@@ -127,15 +130,38 @@ class EmbeddingSwapper:
         if self._converter is not None:
             vector = self._converter.convert(vector[None])[0]
         if self._emap is not None:
-            if len(vector) != len(self._emap):
-                raise ModelError(f"{self._name}: its emap takes {len(self._emap)} values, not {len(vector)}")
             vector = unit_vectors(vector) @ self._emap
-        if isinstance(self._width, int) and len(vector) != self._width:
-            raise ModelError(
-                f"{self._name}: takes a source vector of {self._width} values, the identity network gives "
-                f"{len(vector)}: name the one that it was trained with in its card (needs.identity)"
-            )
         return unit_vectors(vector) if self._unit else vector
+
+    def _check_widths(self, embedding: Axis) -> None:
+        source = self._crops.source_shape[-1]
+        _check_widths(self._name, embedding, self._converter, self._emap, source)
+
+
+def _check_widths(
+    name: str, embedding: Axis, converter: CrossFace | None, emap: Array | None, source: Axis
+) -> None:
+    """Follow an embedding from its network to the source input; widths that are not known fit everything.
+
+    Raises:
+        ModelError: something on the way takes another number of values than it is given.
+    """
+    takers: list[tuple[str, Axis, Axis]] = []
+    if converter is not None:
+        takers.append(("its converter", converter.settings.size, converter.settings.size))
+    if emap is not None:
+        takers.append(("its emap", *emap.shape))
+    takers.append(("its source input", source, source))
+    giver, given = "the identity network", embedding
+    for taker, wanted, passed in takers:
+        if isinstance(given, int) and isinstance(wanted, int) and given != wanted:
+            cure = (
+                "use the file as it was published"
+                if giver == "its emap"
+                else "name the identity network that it was trained with in its card (needs.identity)"
+            )
+            raise ModelError(f"{name}: {taker} takes {wanted} values, {giver} gives {given}: {cure}")
+        giver, given = taker, passed
 
 
 def _emap(network: Network) -> Array:

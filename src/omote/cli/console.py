@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -55,9 +57,26 @@ def summary(result: "SwapReport", stages: bool = False) -> None:
     print(f"{faces} swapped{frames}{empty}, {result.seconds:.1f} s: {result.output}")
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
+    for card in result.networks:
+        if card.native is None:
+            print(f"network {card.name}: licence {card.licence}: {card.consequence}")
     if stages:
         for name, seconds in result.stages.items():
             print(f"  {name:<8} {1000 * seconds / max(result.frames, 1):7.1f} ms/frame")
+
+
+def write_record(path: Path, result: "SwapReport") -> None:
+    """Write what a swap did as JSON.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from omote.errors import InputError
+
+    try:
+        path.write_text(dumps(result.record(), indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the record ({error.strerror})") from error
 
 
 def _count(number: int, noun: str) -> str:

@@ -31,6 +31,7 @@ def faces(
     smallest: options.Smallest = 0,
     landmarks: options.Landmarks = None,
     device: options.Device = "cpu",
+    precision: options.Precision = "fp32",
     max_pixels: options.MaxPixels = 100_000_000,
 ) -> None:
     """List the faces of FILE, left to right: box, score, pose."""
@@ -38,15 +39,14 @@ def faces(
 
     from omote.faces.draw import draw_faces
     from omote.media import require_picture_suffix, save_image
-    from omote.pipelines import FIND_NAMES, FindSettings, make_finder, refuse_overwriting
-    from omote.zoo import Networks, Runtime
+    from omote.pipelines import FIND_NAMES, FindSettings, make_finder, open_networks, refuse_overwriting
 
     given = dict(locals())
     if draw is not None:
         refuse_overwriting([file], draw)
         require_picture_suffix(draw)
     settings = FindSettings(**{name: given[name] for name in FIND_NAMES})
-    finder = make_finder(settings, Networks(runtime=Runtime(device)))
+    finder = make_finder(settings, open_networks(settings, workers=1))
     picture = _picture(file, at, max_pixels)
     found = finder.find(picture.pixels)
     if draw is not None:

@@ -19,5 +19,6 @@ Landmarks = Annotated[
     str | None, typer.Option(metavar="NAME|FILE", help="Landmark network for the five points.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda[:N], tensorrt[:N], coreml, directml[:N], openvino.")]
+Precision = Annotated[str, typer.Option(help="fp32, or fp16 on devices that can halve a network.")]
 MaxPixels = Annotated[int, typer.Option(help="Refuse pictures and frames larger than this.")]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="File to make.", show_default=False)]

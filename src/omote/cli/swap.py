@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from omote.cli import options
-from omote.cli.console import film_progress, summary
+from omote.cli.console import film_progress, summary, write_record
 
 
 def swap(
@@ -34,8 +34,16 @@ def swap(
         int | None, typer.Option(help="Side of a network's crops, in pixels: a multiple of its own.")
     ] = None,
     mask: Annotated[
-        str, typer.Option(help="box, face, occlusion[:NAME], area:NAME, region[:NAME+NAME], by commas.")
+        str,
+        typer.Option(
+            help="By commas: box, face, occlusion[:NETWORK+...], area:NAME+... (face, upper-face, "
+            "lower-face, mouth), region[:NAME+...]."
+        ),
     ] = "box",
+    mask_parser: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Network that finds the regions of the mask.")
+    ] = "bisenet_resnet_34",
+    mask_edge: Annotated[float, typer.Option(help="Percent of the crop over which its box fades.")] = 5.0,
     mask_padding: Annotated[
         str, typer.Option(help="Percent left out of the box: one number, or top,right,bottom,left.")
     ] = "0",
@@ -72,21 +80,29 @@ def swap(
     smallest: options.Smallest = 0,
     landmarks: options.Landmarks = None,
     device: options.Device = "cpu",
+    precision: options.Precision = "fp32",
     max_pixels: options.MaxPixels = 100_000_000,
     workers: Annotated[
         int | None, typer.Option(help="Frames in work at a time [default: processors]")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Write what was done, by which networks and licences, as JSON.")
     ] = None,
     stages: Annotated[bool, typer.Option("--stages", help="Print the time that each stage took.")] = False,
 ) -> None:
     """Put the face of SOURCE into TARGET, a photo or film."""
     from omote.errors import UsageError
-    from omote.pipelines import SETTING_NAMES, SwapSettings, swap_file
+    from omote.pipelines import SETTING_NAMES, SwapSettings, refuse_overwriting, swap_file
 
     given: dict[str, Any] = dict(locals())
     if len(inputs) < 2 and swapper == "mesh":  # a DFM network knows its person already
         raise UsageError("give a source photo and a target: omote swap SOURCE... TARGET -o OUTPUT")
+    if record is not None:
+        refuse_overwriting([*inputs, output], record)
     settings = SwapSettings(**{name: given[name] for name in SETTING_NAMES})
     *sources, target = inputs
     with film_progress("Swapping") as report:
         result = swap_file(sources, target, output, settings, report)
     summary(result, stages)
+    if record is not None:
+        write_record(record, result)

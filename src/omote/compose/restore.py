@@ -19,7 +19,9 @@ Array = npt.NDArray[np.float32]
 
 BLEND = 0.8
 """How much of the restored face is laid over the old one unless said; FaceFusion's default too."""
-_BOX = Masking(MaskSettings(edge=15))  # restorers change the background too, so it ends well inside
+EDGE = 15.0
+"""Percent of the crop over which a restored face fades; restorers change the background, too."""
+_BOX = Masking(MaskSettings(edge=EDGE))
 
 
 def restore_face(

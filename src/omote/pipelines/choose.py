@@ -1,10 +1,12 @@
 """From what the settings name to the networks and engines that do it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omote.compose import Masking, parse_padding
 from omote.compose.parsers import open_maskers
+from omote.compose.restore import EDGE
 from omote.compose.restorers import Restorer, open_restorer
 from omote.engines.mesh import MeshSwapper
 from omote.engines.oneshot import SWAPPERS
@@ -16,10 +18,27 @@ from omote.faces.finder import FaceFinder
 from omote.faces.landmarks import LANDMARKERS
 from omote.faces.mesh import FaceMesh
 from omote.pipelines.settings import FindSettings, SwapSettings
-from omote.zoo import Networks
+from omote.zoo import Networks, Runtime, Store
 from omote.zoo.networks import is_file
 
 MESH_ENGINE = "mesh"
+
+
+def open_networks(settings: FindSettings, workers: int) -> Networks:
+    """Make what opens the networks of a job.
+
+    Args:
+        settings: name the device and the precision.
+        workers: how many threads will call networks at the same time.
+
+    Raises:
+        UsageError: the device or the precision makes no sense.
+    """
+    store = Store()
+    # Compiling for an accelerator takes minutes; on the CPU a warm start gains milliseconds.
+    cache = None if settings.device == "cpu" else store.folder.parent / "compiled"
+    runtime = Runtime(settings.device, workers=workers, precision=settings.precision, cache=cache)
+    return Networks(store=store, runtime=runtime)
 
 
 def make_finder(settings: FindSettings, networks: Networks) -> FaceFinder:
@@ -44,6 +63,17 @@ def make_finder(settings: FindSettings, networks: Networks) -> FaceFinder:
     return FaceFinder(detector, mesh, landmarks=LANDMARKERS[chosen.card.adapter](chosen))
 
 
+def make_source_finder(settings: FindSettings, networks: Networks) -> FaceFinder:
+    """Make what finds the face of a source photo: upright faces too, and small ones, whatever the target has.
+
+    Raises:
+        UsageError: as `make_finder`.
+        ModelError: as `make_finder`.
+    """
+    angles = sorted({0, *_angles(settings.detector_angles)})
+    return make_finder(replace(settings, smallest=0, detector_angles=",".join(map(str, angles))), networks)
+
+
 def make_swapper(settings: SwapSettings, networks: Networks) -> Swapper[Any]:
     """Make the engine: the mesh engine, an engine of another package, or a network.
 
@@ -64,14 +94,16 @@ def make_swapper(settings: SwapSettings, networks: Networks) -> Swapper[Any]:
     return SWAPPERS[network.card.adapter](network, **options)
 
 
-def make_masking(settings: SwapSettings, networks: Networks) -> Masking:
-    """Make what says where the new face shows.
+def make_masking(settings: SwapSettings, networks: Networks) -> tuple[Masking, Masking]:
+    """Make what says where the new face shows, and where the restored face does: there the box fades wider.
 
     Raises:
         UsageError: the mask names a network or region that does not exist.
         ModelError: a network is not on this machine, or does not meet its contract.
     """
-    return Masking(settings.masking, open_maskers(settings.masking, networks))
+    asked = settings.masking
+    maskers = open_maskers(asked, networks)
+    return Masking(asked, maskers), Masking(replace(asked, box=True, edge=max(asked.edge, EDGE)), maskers)
 
 
 def make_restorer(settings: SwapSettings, networks: Networks) -> Restorer | None:
@@ -87,8 +119,8 @@ def make_restorer(settings: SwapSettings, networks: Networks) -> Restorer | None
 
 
 def _references(text: str | Path) -> list[str | Path]:
-    """Several networks are joined by +; a file is one, whatever its name."""
-    if is_file(text):
+    """Several networks are joined by +; a file that exists is one, whatever its name."""
+    if is_file(text) and Path(text).exists():
         return [text]
     return [name.strip() for name in str(text).split("+")]
 

@@ -1,8 +1,8 @@
 """What finding faces and swapping them can be told."""
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from omote.compose import (
     BLEND_METHODS,
@@ -12,8 +12,10 @@ from omote.compose import (
     MaskSettings,
     parse_padding,
 )
+from omote.compose.mask_settings import PARSER
 from omote.errors import UsageError
 from omote.faces.select import Selection
+from omote.zoo.devices import cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class FindSettings:
         smallest: faces smaller than this many pixels do not count.
         landmarks: network that finds the five points anew: a name of the catalogue, or a file.
         device: where networks run: `cpu`, `cuda`, `cuda:1`, ...; see `omote.zoo.Device`.
+        precision: `fp32`, or `fp16` on devices that can halve a network themselves.
         max_pixels: largest picture or frame that is accepted, in pixels.
     """
 
@@ -41,11 +44,14 @@ class FindSettings:
     smallest: float = 0
     landmarks: str | Path | None = None
     device: str = "cpu"
+    precision: Literal["fp32", "fp16"] = "fp32"
     max_pixels: int = 100_000_000
 
     def __post_init__(self) -> None:
         _within("detector-size", self.detector_size, 64, 4096)
         _within("max-pixels", self.max_pixels, 1, 10**10)
+        if not 0 <= self.smallest < float("inf"):
+            raise UsageError(f"--smallest {self.smallest:g}: give 0 pixels or more")
         if self.score is not None:
             _within("score", self.score, 0, 1)
 
@@ -62,6 +68,8 @@ class SwapSettings(FindSettings):
         strength: share of the source's identity, 0..1.5; 1 is the source.
         boost: side in pixels of the crops of a network, a multiple of its own.
         mask: what the mask is made of, by commas; see `omote.compose.MaskSettings.parse`.
+        mask_parser: network that finds the regions of the mask: a name of the catalogue, or a file.
+        mask_edge: percent of the crop over which its box fades.
         mask_padding: percent left out of the box: one number, or top,right,bottom,left.
         mask_grow: percent of the crop by which the mask grows; shrinks when negative.
         mask_blur: percent of the crop over which the mask's edge is softened.
@@ -88,6 +96,8 @@ class SwapSettings(FindSettings):
     strength: float = 1.0
     boost: int | None = None
     mask: str = "box"
+    mask_parser: str = PARSER
+    mask_edge: float = 5.0
     mask_padding: str = "0"
     mask_grow: float = 0.0
     mask_blur: float = 0.0
@@ -114,27 +124,34 @@ class SwapSettings(FindSettings):
         _one_of("blend", self.blend, BLEND_METHODS)
         _within("opacity", self.opacity, 0, 1)
         _within("restore-blend", self.restore_blend, 0, 1)
+        if self.restore is None and self.restore_weight is not None:
+            raise UsageError("--restore-weight is for --restore: name a restorer")
         _ = self.masking
         if self.workers is not None:
             _within("workers", self.workers, 1, 256)
         if self.quality is not None:
             _within("quality", self.quality, 0, 100)
-        if self.start is not None:
-            _within("start", self.start, 0, float("inf"))
-        if self.end is not None and self.end <= (self.start or 0):
+        if self.start is not None and not 0 <= self.start < float("inf"):
+            raise UsageError(f"--start {self.start:g}: give 0 seconds or more")
+        if self.end is not None and not (self.start or 0) < self.end < float("inf"):
             raise UsageError(f"--end {self.end:g} is not after --start {self.start or 0:g}")
 
     @property
     def masking(self) -> MaskSettings:
         """What the mask is made of."""
         return MaskSettings.parse(
-            self.mask, padding=parse_padding(self.mask_padding), grow=self.mask_grow, blur=self.mask_blur
+            self.mask,
+            parser=self.mask_parser,
+            padding=parse_padding(self.mask_padding),
+            edge=self.mask_edge,
+            grow=self.mask_grow,
+            blur=self.mask_blur,
         )
 
     @property
     def parallel(self) -> int:
         """Frames in work at a time."""
-        return self.workers or min(16, os.cpu_count() or 1)
+        return self.workers or min(16, cores())
 
 
 FIND_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(FindSettings))

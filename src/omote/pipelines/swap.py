@@ -11,12 +11,14 @@ from typing import Any
 import cv2
 import numpy.typing as npt
 
+from omote._version import __version__
 from omote.compose import blend, match_colour, paste, to_float
 from omote.compose.restore import restore_face
 from omote.engines.swapper import Source, Swapper
 from omote.errors import InputError, NoFaceError, UsageError
 from omote.faces.align import align
 from omote.faces.face import Face
+from omote.faces.finder import FaceFinder
 from omote.faces.select import Selection
 from omote.media import (
     Frame,
@@ -28,14 +30,21 @@ from omote.media import (
     probe,
     save_image,
 )
-from omote.pipelines.choose import make_finder, make_masking, make_restorer, make_swapper
+from omote.pipelines.choose import (
+    make_finder,
+    make_masking,
+    make_restorer,
+    make_source_finder,
+    make_swapper,
+    open_networks,
+)
 from omote.pipelines.clock import StageClock
 from omote.pipelines.flow import Sink, ordered_map, prefetch
 from omote.pipelines.follow import follow_largest
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.steady import steady
 from omote.pipelines.together import apart
-from omote.zoo import Card, Networks, Runtime
+from omote.zoo import Card, Networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,8 @@ class SwapReport:
         seconds: wall time from start to finished file.
         stages: seconds of work per stage, summed over the workers.
         notes: what the user should know of the output, one line each.
-        networks: the cards of the networks that were used, with their licences.
+        networks: the cards of the networks that were used, with their licences, and with the digest that the
+            files were verified by.
     """
 
     output: Path
@@ -72,6 +82,17 @@ class SwapReport:
     stages: dict[str, float]
     notes: tuple[str, ...] = ()
     networks: tuple[Card, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """What was done and by which networks under which licences, in plain types."""
+        kept = ("name", "task", "licence", "terms", "consequence", "sha256")
+        facts = ("frames", "swapped", "empty", "seconds", "notes")
+        return {
+            "omote": __version__,
+            "output": str(self.output),
+            **{name: getattr(self, name) for name in facts},
+            "networks": [{name: getattr(card, name) for name in kept} for card in self.networks],
+        }
 
     @property
     def frame_rate(self) -> float:
@@ -103,24 +124,26 @@ class Job:
         networks: Networks | None = None,
     ) -> None:
         self.settings = settings
-        self.networks = networks or Networks(runtime=Runtime(settings.device))
+        self.networks = networks or open_networks(settings, settings.parallel)
         self.selection = Selection.parse(settings.face)
         self.finder = make_finder(settings, self.networks)
         self.swapper = swapper or make_swapper(settings, self.networks)
-        self.masking = make_masking(settings, self.networks)
+        self.masking, self.restored_masking = make_masking(settings, self.networks)
         self.restorer = make_restorer(settings, self.networks)
         self.clock = StageClock()
-        chosen = Selection.parse(settings.source_face)
-        self.identity = self.swapper.identity([self._source(path, chosen) for path in sources])
+        chosen, finder = Selection.parse(settings.source_face), make_source_finder(settings, self.networks)
+        self.identity = self.swapper.identity([self._source(path, chosen, finder) for path in sources])
 
-    def _source(self, path: Path, selection: Selection) -> Source:
+    def _source(self, path: Path, selection: Selection, finder: FaceFinder) -> Source:
         info = probe(path, max_pixels=self.settings.max_pixels)
         if info.kind != "picture":
             raise InputError(f"{path}: a source must be a photo, this is a film")
         pixels = open_image(path, max_pixels=self.settings.max_pixels).pixels
-        faces = self.finder.find(pixels, selection)
+        faces = finder.find(pixels, selection)
         if not faces:
-            raise NoFaceError(f"{path}: no such face in the source photo (--source-face {selection.rule})")
+            raise NoFaceError(
+                f"{path}: no such face in the source photo (--source-face {self.settings.source_face})"
+            )
         return Source(pixels, faces[0])
 
     def find(self, pixels: npt.NDArray[Any]) -> list[Face]:
@@ -138,12 +161,14 @@ class Job:
         if not faces:
             return pixels
         result = pixels.copy()
-        for group in apart(faces):
+        for group in apart(faces, self.swapper.crop_size):
             self._swap(result, group)
         if self.restorer is not None:
             with self.clock.stage("restore"):
                 for face in faces:
-                    restore_face(result, face, self.restorer, self.settings.restore_blend)
+                    restore_face(
+                        result, face, self.restorer, self.settings.restore_blend, self.restored_masking
+                    )
         return result
 
     def _swap(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> None:
@@ -191,8 +216,10 @@ def swap_file(
     began = time.perf_counter()
     refuse_overwriting([*sources, target], output)
     info = probe(target, max_pixels=settings.max_pixels)
+    still = info.kind == "picture"  # then one network may have all the cores
+    networks = networks or open_networks(settings, 1 if still else settings.parallel)
     job = Job(sources, settings, swapper, networks)
-    make = _picture_file if info.kind == "picture" else _film_file
+    make = _picture_file if still else _film_file
     counts = make(job, target, output, report)
     return SwapReport(
         output=output,
@@ -202,7 +229,9 @@ def swap_file(
         seconds=time.perf_counter() - began,
         stages=job.clock.seconds(),
         notes=counts.notes,
-        networks=job.networks.opened,
+        networks=tuple(
+            replace(card, sha256=job.networks.store.expected(card)) for card in job.networks.opened
+        ),
     )
 
 

@@ -1,32 +1,37 @@
 """Which faces of a picture may be swapped at the same time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from omote.faces.face import Face
 
-MOST = 16
-"""Faces in one batch; more would take memory and save no time."""
+ROOM = 16 * 512 * 512
+"""Pixels of all crops in one batch; more would take memory and save no time."""
 _REACH = 0.5
 """How far beyond its box a swap may change the picture, as a fraction of the box."""
 
 
-def apart(faces: Sequence[Face]) -> list[list[Face]]:
+def apart(faces: Sequence[Face], crop_size: Callable[[Face], int]) -> list[list[Face]]:
     """Group faces so that those of one group lie apart: no swap sees what another of its group changes.
 
     Args:
         faces: of one picture.
+        crop_size: side in pixels of the crop that a face is cut to.
 
     Returns:
-        Groups of at most `MOST` faces, in the order of the faces.
+        Groups, in the order of the faces; the crops of each have at most `ROOM` pixels, or it is one face.
     """
     groups: list[list[Face]] = []
+    left: list[int] = []
     for face in faces:
-        for group in groups:
-            if len(group) < MOST and not any(_near(face, other) for other in group):
+        pixels = crop_size(face) ** 2
+        for number, group in enumerate(groups):
+            if pixels <= left[number] and not any(_near(face, other) for other in group):
                 group.append(face)
+                left[number] -= pixels
                 break
         else:
             groups.append([face])
+            left.append(ROOM - pixels)
     return groups
 
 

@@ -142,12 +142,12 @@ def test_frames_without_a_face_are_left_alone(source: Path, film: Path, tmp_path
     report = api.swap(source, film, out, face="7", end=0.2, allow_no_face=True, codec="ffv1")
     assert (report.frames, report.swapped, report.empty) == (5, 0, 5)
     for old, new in zip(pictures(film, 0, 4), pictures(out, 0, 4), strict=True):
-        assert psnr(old, new) > 45
+        assert np.array_equal(old, new)
 
 
 @pytest.mark.parametrize(
     ("start", "end", "words"),
-    [(1.0, 0.5, "is not after"), (50.0, None, "beyond the end"), (-1.0, None, "outside")],
+    [(1.0, 0.5, "is not after"), (50.0, None, "beyond the end"), (-1.0, None, "0 seconds or more")],
 )
 def test_impossible_spans(
     source: Path, film: Path, tmp_path: Path, start: float, end: float | None, words: str

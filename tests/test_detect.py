@@ -62,6 +62,8 @@ def reddest() -> bytes:
             pattern = np.zeros((1, count, width), np.float32)
             if kind in ("cls", "obj") and level == 8:
                 pattern[0, 5] = 1
+            if kind == "kps" and level == 8:
+                pattern[0, 5] = np.arange(10)
             name = constant(f"p_{kind}_{level}", pattern)
             nodes.append(helper.make_node("Mul", ["score", name], [f"{kind}_{level}"]))
             outputs.append(helper.make_tensor_value_info(f"{kind}_{level}", proto.FLOAT, pattern.shape))
@@ -135,15 +137,49 @@ def test_planted_face_is_read_exactly(stride: int, entrance: str, contract: str)
 
 
 def test_shrunk_picture_gives_pixels_of_the_picture() -> None:
-    model = planted(8, 3, 2, cls=[1], obj=[1], bbox=[0, 0, np.log(2), np.log(2)], kps=[0] * 10)
+    model = planted(8, 3, 2, cls=[1], obj=[1], bbox=[0, 0, np.log(2), np.log(2)], kps=[0] * 9 + [1])
     (face,) = Detector(network(model, "omote_detect"), size=96, plain=True).find(cv2.resize(GREY, (288, 192)))
     # the centre of pixel 24 of the small picture is the centre of pixel 73 of one three times as large
     assert face.points[0] == pytest.approx([24 * 3 + 1, 16 * 3 + 1], abs=1e-3)
     assert face.width == pytest.approx(48, abs=1e-3)
 
 
+BAD = {
+    "an infinite box": ([0, 0, 1000, 0], [0, 1] * 5),
+    "a box that is not a number": ([np.nan, 0, 2, 2], [0, 1] * 5),
+    "points that are not numbers": ([0, 0, 2, 2], [np.nan] * 10),
+    "points in one place": ([0, 0, 2, 2], [1] * 10),
+    "a thin box": ([0, 0, 2, -6], np.arange(10)),
+    "a box far away": ([1000, 0, 2, 2], np.arange(10)),
+    "a box larger than any face": ([0, 0, np.log(60), 2], np.arange(10)),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("bad", BAD)
+def test_what_can_be_no_face_is_dropped_without_a_word(bad: str, plain: bool) -> None:
+    bbox, kps = BAD[bad]
+    model = planted(8, 3, 2, "input", cls=[1], obj=[1], bbox=bbox, kps=list(kps))
+    assert Detector(network(model, "yunet"), plain=plain).find(GREY) == []
+    fine = planted(8, 3, 2, "input", cls=[1], obj=[1], bbox=[0, 0, 2, 2], kps=list(range(10)))
+    assert len(Detector(network(fine, "yunet"), plain=plain).find(GREY)) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_threshold_of_0_takes_all_that_has_a_score() -> None:
+    rng = np.random.default_rng(3)
+    for pixels in (GREY, rng.integers(0, 256, (200, 300, 3), np.uint8)):
+        for face in Detector(threshold=0).find(pixels):
+            assert face.width > 0
+            assert face.height > 0
+    model = planted(8, 3, 2, "input", cls=[1e-10], obj=[1e-10], bbox=[0, 0, 2, 2], kps=list(range(10)))
+    (face,) = Detector(network(model, "yunet"), threshold=0).find(GREY)
+    assert face.width == pytest.approx(8 * np.exp(2), rel=1e-4)
+
+
 def test_threshold_decides() -> None:
-    model = planted(16, 1, 1, cls=[0.6], obj=[0.6], bbox=[0, 0, 0, 0], kps=[0] * 10)
+    model = planted(16, 1, 1, cls=[0.6], obj=[0.6], bbox=[0, 0, 0, 0], kps=[0] * 9 + [1])
     assert len(Detector(network(model, "omote_detect"), threshold=0.59, plain=True).find(GREY)) == 1
     assert Detector(network(model, "omote_detect"), threshold=0.61, plain=True).find(GREY) == []
 

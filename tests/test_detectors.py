@@ -138,6 +138,7 @@ def test_scrfd_with_one_anchor_and_other_strides_is_a_matter_of_settings(level: 
     maps = {f"out{i}": np.zeros((counts[i % 3], (1, 4, 10)[i // 3]), np.float32) for i in range(9)}
     maps[f"out{level}"][-1] = 0.9
     maps[f"out{3 + level}"][-1] = 0.25
+    maps[f"out{6 + level}"][-1, 2:] = 0.5
     settings = {"strides": [16, 32, 64], "anchors": 1}
     (face,) = Scrfd(scrfd(fixed_outputs(maps), **settings)).find(np.zeros((64, 128, 3), np.uint8))
     stride = strides[level]
@@ -181,6 +182,18 @@ def test_yolo_reads_a_planted_face_exactly() -> None:
     assert [found.score for found in both] == pytest.approx([0.9, 0.49])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("place", range(1, 15))
+def test_rows_that_are_no_faces_are_dropped_and_cost_no_other_face(place: int, value: float) -> None:
+    """A box that is not a number would also overlap, as far as comparisons tell, with every other."""
+    good, bad = [0.7, 0.5, 0.5, 0.5, 0.5, *POINTS], [0.9, 0.5, 0.5, 0.5, 0.5, *POINTS]
+    bad[place] = value
+    model = fixed_outputs(scrfd_maps({(8, 2, 2, 0): bad, (16, 4, 2, 0): good}))
+    (face,) = Scrfd(scrfd(model)).find(GREY)
+    assert face.score == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize(
     ("shape", "entrance", "small"),
     [
@@ -190,7 +203,7 @@ def test_yolo_reads_a_planted_face_exactly() -> None:
     ],
 )
 def test_back_by_the_exact_ratio_of_each_axis(shape, entrance, small) -> None:
-    row = [20, 10, 16, 8, 0.9, *np.tile([20, 10, 1], 5)]
+    row = [20, 10, 16, 8, 0.9, *np.tile([20, 10, 1], 4), 24, 14, 1]
     model = fixed_outputs({"output0": yolo_rows([row])}, entrance)
     (face,) = YoloFace(network(model, "yolo_face"), size=96).find(np.zeros((*shape, 3), np.uint8))
     ratio = np.array([shape[1] / small[1], shape[0] / small[0]])
@@ -208,6 +221,7 @@ def test_a_yunet_of_one_size_sees_smaller_pictures_on_a_black_canvas() -> None:
     index = 2 * (width // 16) + 5
     maps["cls_16"][0, index], maps["obj_16"][0, index] = 0.5, 0.72
     maps["bbox_16"][0, index, 2:] = np.log(2)
+    maps["kps_16"][0, index, 2:] = 0.5
     nodes = [helper.make_node("Identity", [f"c_{name}"], [name]) for name in maps]
     constants = {f"c_{name}": values for name, values in maps.items()}
     ports = {name: values.shape for name, values in maps.items()}
@@ -356,7 +370,7 @@ def test_every_detector_of_the_catalogue_has_an_adapter() -> None:
 
 def test_one_network_is_a_detector_and_several_are_a_union() -> None:
     one = scrfd(fixed_outputs(scrfd_maps({(8, 2, 2, 0): [0.9, 1, 1, 1, 1, *POINTS]})))
-    two = network(fixed_outputs({"o": yolo_rows([[80, 50, 16, 16, 0.8, *[0] * 15]])}), "yolo_face")
+    two = network(fixed_outputs({"o": yolo_rows([[80, 50, 16, 16, 0.8, *range(15)]])}), "yolo_face")
     assert isinstance(make_detector([one]), Scrfd)
     assert [found.score for found in make_detector([one, two]).find(GREY)] == pytest.approx([0.9, 0.8])
     assert make_detector([one, two], threshold=0.95).find(GREY) == []

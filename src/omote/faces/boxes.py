@@ -12,6 +12,24 @@ Array = npt.NDArray[np.float32]
 INSIDE = 0.8
 """A box of which more lies in that of a better face is a part of that face."""
 
+_MOST = 4
+"""How large a face may be, and how far from the picture's origin, in longer sides of the picture."""
+_SPREAD = 0.1
+"""Pixels over which five points must be spread; from points in one place no crop follows."""
+
+
+def sound(rows: Array, shape: tuple[int, ...]) -> Array:
+    """Leave the rows, (n, 15), that can be faces of a picture of this shape, whatever a network gave.
+
+    Dropped is what has a score of 0, a value that is no number, a box thinner than a pixel or several times
+    the picture, or five points in one place.
+    """
+    most = _MOST * max(shape[:2])
+    rows = rows[(rows[:, 0] > 0) & np.isfinite(rows[:, 0]) & (np.abs(rows[:, 1:]) <= most).all(1)]
+    extent = rows[:, 3:5] - rows[:, 1:3]
+    spread = np.ptp(rows[:, 5:].reshape(-1, 5, 2), axis=1).max(1)
+    return rows[((extent >= 1) & (extent <= most)).all(1) & (spread >= _SPREAD)]
+
 
 def faces_of(rows: Array) -> list[Face]:
     """Turn rows, (n, 15), into faces, largest first."""
@@ -81,7 +99,7 @@ def vote(rows: Array, kept: npt.NDArray[np.intp], overlap: float = 0.5) -> Array
     span = np.minimum(high[kept, None], high) - np.maximum(low[kept, None], low)
     shared = np.prod(np.maximum(span, 0), axis=2)
     weights = rows[:, 0] * (shared > overlap * (area[kept, None] + area - shared))
-    voted = weights @ rows / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+    voted = weights @ rows / np.maximum(weights.sum(1, keepdims=True), np.finfo(np.float32).tiny)
     voted[:, 0] = rows[kept, 0]
     return np.asarray(voted, np.float32)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import ModelError
-from omote.faces.boxes import INSIDE, Array, faces_of, overlaps, suppress, vote
+from omote.faces.boxes import INSIDE, Array, faces_of, overlaps, sound, suppress, vote
 from omote.faces.canvas import MULTIPLE, Canvas, check_options, check_picture, enlarge, shrink
 from omote.faces.crops import tensor
 from omote.faces.face import Face
@@ -167,7 +167,7 @@ class Detector:
             for stride in STRIDES:
                 maps = {kind: outputs[self._outputs[f"{kind}_{stride}"]][index] for kind in _WIDTHS}
                 rows.append(decode(maps, stride, picture.shape[1] // stride, least))
-            found.append(np.concatenate(rows))
+            found.append(sound(np.concatenate(rows), picture.shape))
         return found
 
 
@@ -184,7 +184,8 @@ def decode(maps: Mapping[str, Array], stride: int, columns: int, threshold: floa
     kept = np.flatnonzero(score >= threshold)
     cell = np.stack([kept % columns, kept // columns], axis=1).astype(np.float32)
     centre = (cell + maps["bbox"][kept, :2]) * stride
-    half = np.exp(maps["bbox"][kept, 2:]) * (stride / 2)
+    with np.errstate(over="ignore"):  # such boxes are dropped
+        half = np.exp(maps["bbox"][kept, 2:]) * (stride / 2)
     points = (cell[:, None] + maps["kps"][kept].reshape(-1, 5, 2)) * stride
     return np.concatenate([score[kept, None], centre - half, centre + half, points.reshape(-1, 10)], axis=1)
 

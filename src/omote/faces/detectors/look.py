@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from omote.faces.boxes import Array, faces_of, suppress
+from omote.faces.boxes import Array, faces_of, sound, suppress
 from omote.faces.canvas import Bytes, Canvas, check_options, check_picture, enlarge
 from omote.faces.crops import tensor
 from omote.faces.face import Face
@@ -79,7 +79,8 @@ class OneLook(ABC):
         canvas = self._canvas.lay(small)
         look = self._entrance
         outputs = self.session.run(tensor([canvas], look.mean, look.std, bgr=look.bgr))
-        rows = self._rows(outputs, canvas)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number is dropped
+            rows = sound(self._rows(outputs, canvas), canvas.shape)
         rows = rows[suppress(rows[:, 1:5], rows[:, 0], self.nms)]
         return faces_of(enlarge(rows, small.shape, pixels.shape))
 

@@ -28,7 +28,7 @@ def sound(rows: Array, shape: tuple[int, ...]) -> Array:
     rows = rows[(rows[:, 0] > 0) & np.isfinite(rows[:, 0]) & (np.abs(rows[:, 1:]) <= most).all(1)]
     extent = rows[:, 3:5] - rows[:, 1:3]
     spread = np.ptp(rows[:, 5:].reshape(-1, 5, 2), axis=1).max(1)
-    return rows[((extent >= 1) & (extent <= most)).all(1) & (spread >= _SPREAD)]
+    return np.asarray(rows[((extent >= 1) & (extent <= most)).all(1) & (spread >= _SPREAD)], np.float32)
 
 
 def faces_of(rows: Array) -> list[Face]:

@@ -62,7 +62,7 @@ def paste(pixels: Pixels, crop: Crop, composed: Array) -> None:
     region = pixels[y0:y1, x0:x1]
     moved = warp(difference * full_scale(pixels.dtype), back, size, cv2.BORDER_CONSTANT)
     if crop.scale < _COARSE:
-        moved -= _old_detail(region, crop, difference, back)
+        moved = cv2.subtract(moved, _old_detail(region, crop, difference, back))
     region[:] = cv2.add(region, moved, dtype=cv2.CV_8U if pixels.dtype == np.uint8 else cv2.CV_16U)
 
 
@@ -79,6 +79,6 @@ def _old_detail(region: Pixels, crop: Crop, difference: Array, back: Matrix) -> 
     reach = max(3, round(_REACH * crop.size))
     weight = smooth_step(cv2.blur(change, (reach, reach)) / _CHANGE) * (change > 1e-6)
     size = (region.shape[1], region.shape[0])
-    held = warp(crop.pixels.astype(np.float32), back, size)
+    detail = cv2.subtract(region, warp(crop.pixels, back, size), dtype=cv2.CV_32F)
     weight = warp(weight, back, size, cv2.BORDER_CONSTANT)
-    return np.asarray((region - held) * weight[..., None], np.float32)
+    return np.asarray(cv2.multiply(detail, cv2.merge([weight] * 3)), np.float32)

@@ -352,9 +352,9 @@ def test_wrong_crops_and_settings_are_refused() -> None:
         swapper.swap([align(PICTURE, FACE, "arcface_128", 100)], swapper.identity([SOURCE]))
     with pytest.raises(UsageError, match="boost 200"):
         SWAPPERS["embedding"](network, boost=200)
-    with pytest.raises(UsageError, match="template"):
+    with pytest.raises(ModelError, match="template"):
         SWAPPERS["embedding"](with_settings("inswapper_128", template="arcface_113"))
-    with pytest.raises(ModelError, match="three values"):
+    with pytest.raises(ModelError, match="three numbers"):
         SWAPPERS["embedding"](with_settings("inswapper_128", mean=[0.5]))
 
 

@@ -165,7 +165,7 @@ def test_graphs_must_have_a_weight_or_not():
 
 def test_an_unknown_template_is_refused_at_once():
     for card, graph in (("gfpgan_1.4", gain_graph(512)), ("real_esrgan_x4", upscale_graph("h"))):
-        with pytest.raises(UsageError, match="unknown template 'ffhq'"):
+        with pytest.raises(ModelError, match="setting 'template' is 'ffhq': use arcface"):
             RESTORERS[CATALOGUE.card(card).adapter](network(card, graph, template="ffhq"))
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from omote.errors import ModelError
 from omote.faces.align import similarity, template, warp
+from omote.faces.checks import check_scaling, check_template
 from omote.faces.crops import tensor
 from omote.faces.face import Face
 from omote.faces.protocols import Recogniser
@@ -51,6 +52,8 @@ class ArcFace:
         self.settings = read_settings(network.card, ArcFaceSettings)
         self.session = network.session
         height, width = self.settings.height, self.settings.width
+        check_template(network.card.name, self.settings.template)
+        check_scaling(network.card.name, self.settings.mean, self.settings.std)
         self._target = template(self.settings.template) * height - ((height - width) / 2, 0)
         require(
             self.session, network.card.name, [Port((None, 3, height, width))], outputs=[Port((None, None))]

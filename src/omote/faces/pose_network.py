@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from omote.errors import ModelError
 from omote.faces.align import warp
 from omote.faces.crops import tensor
 from omote.faces.face import Face
-from omote.faces.landmarks.box import BoxSettings, box_matrix
+from omote.faces.landmarks.box import BoxSettings, box_matrix, check_box
 from omote.zoo import Network, Port, read_settings, require
 
 
@@ -39,6 +40,9 @@ class PoseNetwork:
         self.settings = read_settings(network.card, PoseSettings)
         self.sessions = [network.session, *(other.session for other in network.needs.values())]
         size = self.settings.size
+        check_box(network.card.name, self.settings)
+        if len(self.settings.signs) != 3:
+            raise ModelError(f"{network.card.name}: setting 'signs' wants three numbers, each 1 or -1")
         for session in self.sessions:
             require(session, session.label, [Port((None, 3, size, size))], [Port((None, 3))])
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from omote.compose.tensors import to_pixels, to_planes
 from omote.errors import UsageError
-from omote.faces.align import template
+from omote.faces.checks import check_template
 from omote.zoo import Network, Port, read_settings, require
 
 Array = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ class FaceRestorer:
             raise UsageError(f"{name} takes no weight: leave it out, or restore with codeformer")
         if weight is not None and not 0 <= weight <= 1:
             raise UsageError(f"restorer weight {weight:g} is outside 0..1")
-        template(settings.template)  # an unknown one is refused here and not at the first face
+        check_template(name, settings.template)
         side = settings.side
         faces = Port((None, 3, side, side))
         extra = [] if settings.weight is None else [Port((1,), kind="float64")]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from omote.compose.tensors import resized, stacked, to_pixels, to_planes
 from omote.errors import UsageError
-from omote.faces.align import template
+from omote.faces.checks import check_template
 from omote.zoo import Network, Port, read_settings, require
 
 Array = npt.NDArray[np.float32]
@@ -50,7 +50,7 @@ class Upscaler:
         name, settings = network.card.name, read_settings(network.card, Settings)
         if weight is not None:
             raise UsageError(f"{name} takes no weight: leave it out, or restore with codeformer")
-        template(settings.template)  # an unknown one is refused here and not at the first face
+        check_template(name, settings.template)
         small, large = settings.entrance, settings.entrance * settings.scale
         require(
             network.session,

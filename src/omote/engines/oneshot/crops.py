@@ -12,7 +12,8 @@ from omote.engines.oneshot.boost import boosted_parts, join, split
 from omote.engines.oneshot.mask import face_mask
 from omote.engines.swapper import SwappedCrop
 from omote.errors import ModelError
-from omote.faces.align import Crop, template
+from omote.faces.align import Crop
+from omote.faces.checks import check_scaling, check_template
 from omote.faces.crops import tensor
 from omote.zoo.graph import Port, require
 from omote.zoo.networks import Network
@@ -71,9 +72,8 @@ class CropNetwork:
         self.name = network.card.name
         self.settings = settings
         self.template = settings.template
-        template(settings.template)
-        if len(settings.mean) != 3 or len(settings.std) != 3:
-            raise ModelError(f"{self.name}: 'mean' and 'std' need three values each")
+        check_template(self.name, settings.template)
+        check_scaling(self.name, settings.mean, settings.std)
         side = settings.side
         self.crop_size = side * boosted_parts(self.name, side, boost)
         self._session = network.session

@@ -16,7 +16,8 @@ from omote.compose import ColourMethod, box_mask
 from omote.engines.oneshot.boost import boosted_parts, join, split
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
-from omote.faces.align import Crop, template
+from omote.faces.align import Crop
+from omote.faces.checks import check_template
 from omote.faces.crops import tensor
 from omote.faces.face import Face
 from omote.zoo.card import read_settings
@@ -63,7 +64,7 @@ class DfmSwapper:
         self._name = network.card.name
         self._settings = read_settings(network.card, DfmSettings)
         self.template = self._settings.template
-        template(self.template)
+        check_template(self._name, self.template)
         self._session = network.session
         self._morphs = _MORPH in network.session.inputs
         self._size = self._checked_size()

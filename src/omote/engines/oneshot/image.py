@@ -11,6 +11,7 @@ from omote.engines.oneshot.crops import CropNetwork, TargetSettings
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import UsageError
 from omote.faces.align import Crop, align
+from omote.faces.checks import check_scaling, check_template
 from omote.faces.crops import tensor
 from omote.faces.face import Face
 from omote.zoo.card import read_settings
@@ -58,7 +59,9 @@ class ImageSwapper:
             raise UsageError(
                 f"{network.card.name}: takes the source as a picture, so that its strength is always 1"
             )
-        side = self._settings.source_side
+        name, side = network.card.name, self._settings.source_side
+        check_template(name, self._settings.source_template, "source_template")
+        check_scaling(name, self._settings.source_mean, self._settings.source_std, "source_")
         self._crops = CropNetwork(network, self._settings, Port((None, 3, side, side)), boost)
         self.template = self._crops.template
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from omote.faces.boxes import Array, faces_of, sound, suppress
 from omote.faces.canvas import Bytes, Canvas, check_options, check_picture, enlarge
+from omote.faces.checks import check_scaling
 from omote.faces.crops import tensor
 from omote.faces.face import Face
 from omote.faces.protocols import FaceDetector
@@ -61,6 +62,7 @@ class OneLook(ABC):
         self, network: Network, settings: LookSettings, size: int, threshold: float | None, nms: float
     ) -> None:
         check_options(size, threshold=threshold, nms=nms)
+        check_scaling(network.card.name, settings.mean, settings.std)
         require(network.session, network.card.name, [Port((None, 3, None, None))])
         self.label = network.card.name
         self.session = network.session

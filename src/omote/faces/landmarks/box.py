@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from omote.errors import ModelError
 from omote.faces.align import Matrix, invert, transform, warp
+from omote.faces.checks import check_scaling
 from omote.faces.crops import tensor
 from omote.faces.face import Array, Face
 from omote.zoo import Network, Port, require
@@ -60,8 +61,9 @@ class BoxLandmarker(ABC):
         self.label = network.card.name
         self.session = network.session
         self._crop = settings
-        if len(settings.five) not in (0, 5) or len(settings.margins) != 4:
-            raise ModelError(f"{self.label}: 'five' wants five groups of points, 'margins' four numbers")
+        if len(settings.five) not in (0, 5):
+            raise ModelError(f"{self.label}: 'five' wants five groups of points")
+        check_box(self.label, settings)
         require(self.session, self.label, [Port((None, 3, settings.size, settings.size))])
 
     def refine(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> list[Face]:
@@ -96,6 +98,17 @@ class BoxLandmarker(ABC):
     @abstractmethod
     def _read(self, outputs: list[Array], count: int) -> tuple[Array, Array]:
         """Decode the outputs: points, (count, N, 2) in pixels of the crop, and their scores, (count,)."""
+
+
+def check_box(label: str, look: BoxSettings) -> None:
+    """Check what a card says of the crop.
+
+    Raises:
+        ModelError: a setting cannot be.
+    """
+    if len(look.margins) != 4:
+        raise ModelError(f"{label}: setting 'margins' is {list(look.margins)}, expected four numbers")
+    check_scaling(label, look.mean, look.std)
 
 
 def five_of(landmarks: Array, groups: Sequence[Sequence[int]]) -> Array:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omote.engines.oneshot.boost import boosted_parts, join, split
+from omote.engines.oneshot.boost import LARGEST, boosted_parts, join, split
 from omote.errors import UsageError
 
 
@@ -35,3 +35,9 @@ def test_boost_is_a_multiple_of_the_size() -> None:
     for boost in (0, -128, 64, 200):
         with pytest.raises(UsageError, match=rf"a: boost {boost} is no multiple of its 128 pixels"):
             boosted_parts("a", 128, boost)
+
+
+def test_boost_has_a_limit() -> None:
+    assert boosted_parts("a", 128, LARGEST) == 32
+    with pytest.raises(UsageError, match="a: boost 128000 is too large: give at most 4096 pixels"):
+        boosted_parts("a", 128, 128000)

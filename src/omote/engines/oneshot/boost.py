@@ -13,6 +13,9 @@ from omote.errors import UsageError
 
 Array = npt.NDArray[np.float32]
 
+LARGEST = 4096
+"""Side in pixels of the largest crop; swapping one takes 1.5 GB of memory."""
+
 
 def split(planes: Array, parts: int) -> Array:
     """Take a crop apart.
@@ -46,10 +49,12 @@ def boosted_parts(name: str, size: int, boost: int | None) -> int:
         boost: side of the crop in pixels; None for no boost.
 
     Raises:
-        UsageError: `boost` is no multiple of `size`.
+        UsageError: `boost` is no multiple of `size`, or larger than `LARGEST`.
     """
     if boost is None:
         return 1
+    if boost > LARGEST:
+        raise UsageError(f"{name}: boost {boost} is too large: give at most {LARGEST} pixels")
     if boost < size or boost % size:
         examples = ", ".join(str(size * factor) for factor in (1, 2, 3, 4))
         raise UsageError(f"{name}: boost {boost} is no multiple of its {size} pixels: use {examples} or so")

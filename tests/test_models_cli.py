@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -387,3 +388,12 @@ def test_settings_of_sub_commands_count(home: Path, omote: Command, monkeypatch:
     assert len(omote("models", "list").out.splitlines()) == 2
     monkeypatch.setenv("OMOTE_MODELS_PULL_ACCEPT_LICENCE", "1")
     assert omote("models", "pull", "swapper").code == 0
+
+
+def test_without_the_extra_a_pull_says_what_to_install(
+    omote: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "urllib3", None)
+    done = omote("models", "pull", "yunet_n")
+    assert done.code == 6
+    assert "pip install 'omote[models]'" in done.err

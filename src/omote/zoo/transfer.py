@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-from omote.errors import OmoteError
+from omote.errors import ModelError, OmoteError
 from omote.zoo.admission import MOST_BYTES
 from omote.zoo.folder import require_room, writing
 from omote.zoo.part import Beginning, beginning_of, discard, note, size_of
@@ -92,9 +92,20 @@ class Transfer:
 
     @classmethod
     def from_environment(cls) -> "Transfer":
-        """With the proxies of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or of the system."""
+        """With the proxies of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or of the system.
+
+        Raises:
+            ModelError: urllib3 is not installed.
+        """
         from urllib.request import getproxies
 
+        try:
+            import urllib3  # noqa: F401
+        except ImportError as error:
+            raise ModelError(
+                "fetching networks needs the package urllib3: pip install 'omote[models]', or fetch the file "
+                "yourself and omote models import it"
+            ) from error
         return cls(getproxies())
 
     def fetch(

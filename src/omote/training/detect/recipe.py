@@ -20,6 +20,7 @@ from omote.training.detect.augment import Composer
 from omote.training.detect.data import load_crops, load_scenes
 from omote.training.detect.loss import Targets, add_labels, detection_loss, teacher_targets
 from omote.training.detect.net import DetectNet, ExportNet
+from omote.training.half import store_half
 from omote.zoo import Session
 
 # Side of the pictures in px: (batch, how often). Every batch costs about the same.
@@ -215,7 +216,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def export(state: Path, file: Path) -> None:
-    """Write the averaged network as a float32 ONNX file with the runtime's contract."""
+    """Write the averaged network as an ONNX file with the runtime's contract, its weights as float16."""
     net = DetectNet()
     net.load_state_dict(load_state(state)["average"])
     wrapped = ExportNet(net).eval()
@@ -235,3 +236,4 @@ def export(state: Path, file: Path) -> None:
             opset_version=17,
             dynamo=False,
         )
+    store_half(file)

@@ -12,11 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
 from torch import Tensor
 
 from omote.errors import InputError, UsageError
+from omote.training.half import store_half
 from omote.training.mesh.batches import Batch, Labelled, Sampler, plain_crops
 from omote.training.mesh.data import load_aligned, load_scenes
 from omote.training.mesh.losses import MeshLoss
@@ -235,22 +235,4 @@ def export(state: Path, file: Path) -> None:
         external_data=False,
         verbose=False,
     )
-    onnx.save(halved(onnx.load(file)), file)
-
-
-def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store every float32 table of more than 64 numbers as float16 and a cast, which loading folds away."""
-    graph = model.graph
-    casts = []
-    for tensor in list(graph.initializer):
-        values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size > 64:
-            name = f"{tensor.name}_half"
-            graph.initializer.remove(tensor)
-            graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), name))
-            casts.append(onnx.helper.make_node("Cast", [name], [tensor.name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    onnx.checker.check_model(model)
-    return model
+    store_half(file)

@@ -9,7 +9,7 @@ import typer
 from omote.cli import options
 
 if TYPE_CHECKING:
-    from omote.faces.face import Face
+    from omote.faces.face import Array, Face
     from omote.media import Picture
 
 
@@ -71,16 +71,21 @@ def _picture(file: Path, at: float, max_pixels: int) -> "Picture":
 
 def _as_dict(face: "Face", mesh: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "box": face.box.round(2).tolist(),
+        "box": _rounded(face.box),
         "score": round(face.score, 4),
-        "points": face.points.round(2).tolist(),
+        "points": _rounded(face.points),
         "presence": face.presence and round(face.presence, 4),
         "pose": face.pose
         and dict(zip(("yaw", "pitch", "roll"), (round(v, 1) for v in face.pose), strict=True)),
     }
     if mesh and face.mesh is not None:
-        result["mesh"] = face.mesh.round(2).tolist()
+        result["mesh"] = _rounded(face.mesh)
     return result
+
+
+def _rounded(values: "Array") -> Any:
+    """As lists, to a hundredth of a pixel; float32 would print all its digits."""
+    return values.astype(float).round(2).tolist()
 
 
 def _print_table(found: "list[Face]") -> None:

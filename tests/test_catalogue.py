@@ -158,7 +158,7 @@ def test_rows_that_are_wrong(row: str, words: str):
         ("[models]\nnet = 3", "'net' is not a name with a table"),
         ('[models."../net"]\n', "'../net' is not a name"),
         ('[models.net]\ncontract = "none"', "contract 'none' is unknown"),
-        ("[models.net]\n", "contract '' is unknown"),
+        ("[models.net]\n", "names no contract"),
         ('[contracts.c]\ntask = "mask"', "'adapter' is missing"),
         ('[contracts.c]\ntask = "x"\nadapter = "a"\n[models.net]\ncontract = "c"', "task 'x' is not one of"),
     ],

@@ -57,6 +57,18 @@ def test_json_has_values(omote: Command, tmp_path: Path) -> None:
     }
 
 
+def test_a_file_with_a_card_beside_it(omote: Command, tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    path.write_bytes(waves())
+    path.with_suffix(".toml").write_text('contract = "xseg"\nlicence = "mine"\nterms = "permissive"')
+    report = json.loads(omote("doctor", "--model", path, "--json").out)
+    assert report["network"]["name"] == "own.onnx"
+    assert (report["network"]["contract"], report["network"]["licence"]) == ("xseg", "mine")
+    path.with_suffix(".toml").write_text('licence = "mine"')
+    done = omote("doctor", "--model", path)
+    assert (done.code, done.err.startswith("omote: own.onnx: names no contract: use ")) == (6, True)
+
+
 def keep(name: str, data: bytes) -> None:
     """Put a file into the store as a pinned network of the catalogue."""
     store, card = Store(), Catalogue.load().cards[name]

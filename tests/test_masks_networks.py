@@ -284,7 +284,7 @@ def test_networks_are_opened_as_the_settings_ask(files):
     assert len(networks.opened) == 2
     with pytest.raises(UsageError, match="finds no regions"):
         open_maskers(MaskSettings(regions=(), parser=files["xseg"]), networks)
-    with pytest.raises(UsageError, match=r"no mask is called 'xseg_4'.*xseg"):
+    with pytest.raises(UsageError, match=r"no mask network is called 'xseg_4'.*xseg"):
         open_maskers(MaskSettings(occlusion=("xseg_4",)), networks)
 
 

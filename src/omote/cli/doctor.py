@@ -74,18 +74,17 @@ _LICENCE = {"licence": "not known: ask whoever made the file"}
 
 
 def _find(reference: str) -> "tuple[Card | None, bytes]":
-    """The card and the file of a network; a user's file has a card if its digest is known."""
+    """The card and the file of a network; see `Networks.card_of_file` for a user's file."""
     from pathlib import Path
 
-    from omote.zoo import Catalogue, Store, native_weights
+    from omote.zoo import Catalogue, Networks, Store, native_weights
     from omote.zoo.loading import read_network
     from omote.zoo.networks import is_file
 
     catalogue, store = Catalogue.load(), Store()
     if is_file(reference):
         data = read_network(Path(reference), reference).data
-        known = store.known(data, catalogue)
-        return (known[0] if known else None), data
+        return Networks(catalogue, store).card_of_file(Path(reference)), data
     card = catalogue.card(reference)
     return card, native_weights(card.native) if card.native else store.read(card)
 

@@ -24,6 +24,21 @@ Task = Literal[
 Terms = Literal["permissive", "copyleft", "non-commercial", "unknown"]
 
 TASKS: tuple[Task, ...] = get_args(Task)
+TITLES: Mapping[Task, str] = MappingProxyType(
+    {
+        "detector": "a detector",
+        "landmarks": "a landmark network",
+        "pose": "a pose network",
+        "iris": "an iris network",
+        "expression": "an expression network",
+        "identity": "an identity network",
+        "converter": "a converter",
+        "swapper": "a swapper",
+        "mask": "a mask network",
+        "restorer": "a restorer",
+    }
+)
+"""What a network of each task is called in sentences."""
 SUFFIXES = (".onnx", ".dfm", ".safetensors")
 """The only files that are ever loaded. A `.dfm` file is ONNX under DeepFaceLab's name."""
 CONSEQUENCES: Mapping[Terms, str] = MappingProxyType(
@@ -52,7 +67,8 @@ class Card:
         contract: how it is used, a row of the catalogue's contracts: which adapter, with which settings.
         adapter: the adapter of that contract; adapters are registered by task and name.
         settings: the contract's settings with the card's own on top; the adapter checks them.
-        needs: other networks that it works with, role → name: `{"identity": "arcface_w600k_r50"}`.
+        needs: other networks that it works with, role → name: `{"identity": "arcface_w600k_r50"}`. The card
+            of a user's own file may name a file here, relative to the card's folder.
         licence: its name, as its makers state it.
         terms: which kind of licence that is; see `CONSEQUENCES`.
         vendor: who made it.
@@ -92,6 +108,9 @@ class Card:
                 raise ModelError(f"{self.name}: '{key}' is {value!r}, expected {kind.__name__}")
         if self.sha256 is not None and not _is_digest(self.sha256):
             raise ModelError(f"{self.name}: sha256 must be 64 hexadecimal digits")
+        for role, name in self.needs.items():
+            if not isinstance(name, str):
+                raise ModelError(f"{self.name}: needs {name!r} as its {role}, expected the name of a network")
         plain = [url for url in self.origins if not url.startswith(_SAFE)]
         if plain:
             raise ModelError(f"{self.name}: origin {plain[0]} is not https")

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from omote.errors import ModelError, UsageError
-from omote.zoo.card import Card, Task
+from omote.zoo.card import TITLES, Card, Task
 
 _FACTS = ("licence", "terms", "vendor", "year", "paper", "sha256", "bytes", "note", "needs")
 _PLACE = ("source", "tag", "file", "urls", "contract")
@@ -82,10 +82,12 @@ class Catalogue:
         names = [card.name for card in self.cards.values() if task in (None, card.task)]
         if name in names:
             return self.cards[name]
+        title, everything = TITLES[task] if task else "a network", "omote models list shows them all"
+        if not name:
+            raise UsageError(f"the name of {title} is missing: {everything}")
         near = get_close_matches(name, names, n=3, cutoff=0.4)
-        what = f"no {task or 'network'} is called '{name}'"
-        hint = f"did you mean {' or '.join(near)}?" if near else "omote models list shows them all"
-        raise UsageError(f"{what}: {hint}")
+        hint = f"did you mean {' or '.join(near)}?" if near else everything
+        raise UsageError(f"no {title.partition(' ')[2]} is called '{name}': {hint}")
 
     def contract(self, name: str, task: Task) -> Contract:
         """Return a contract by name.
@@ -136,9 +138,8 @@ def card_of(
     """
     contract = contracts.get(row.get("contract", ""))
     if contract is None:
-        raise ModelError(
-            f"{name}: contract '{row.get('contract', '')}' is unknown: use {', '.join(sorted(contracts))}"
-        )
+        what = f"contract '{row['contract']}' is unknown" if "contract" in row else "names no contract"
+        raise ModelError(f"{name}: {what}: use {', '.join(sorted(contracts))}")
     facts = {key: row[key] for key in _FACTS if key in row}
     own = {key: value for key, value in row.items() if key not in (*_FACTS, *_PLACE)}
     facts["needs"] = {**contract.needs, **row.get("needs", {})}

@@ -343,6 +343,20 @@ def test_turned_faces_come_back_where_they_are(quarters: int, margins) -> None:
     assert len(Turned(Marks(), angles=(0, 90, 180, 270)).find(pixels)) == 1
 
 
+@pytest.mark.parametrize(
+    ("margins", "message"),
+    [
+        ((0, 101, 0, 0), "detector margin 101 is out of range: give 0 to 100"),
+        ((0, 0, -1, 0), "detector margin -1 is out of range: give 0 to 100"),
+        ((0, 0, 0, float("nan")), "detector margin nan is out of range: give 0 to 100"),
+        ((1, 2), r"detector margins \[1, 2\]: give four"),
+    ],
+)
+def test_margins_that_cannot_be_are_told(margins, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Turned(Marks(), margins=margins)
+
+
 def test_margins_are_black_and_in_per_cent_of_their_side() -> None:
     marks = Marks()
     Turned(marks, margins=(10, 20, 30, 40)).find(np.full((50, 70, 3), 255, np.uint8))

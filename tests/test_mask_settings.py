@@ -115,8 +115,10 @@ def test_padding_is_read():
     assert parse_padding("3,5") == (3, 5, 3, 5)
     assert parse_padding("1, 2,3 ,4.5") == (1, 2, 3, 4.5)
     for text in ("", "1,2,3", "a", "1,,2"):
-        with pytest.raises(UsageError, match="one, two or four"):
+        with pytest.raises(UsageError, match=f"^mask padding '{text}': give one, two or four"):
             parse_padding(text)
+        with pytest.raises(UsageError, match=f"^detector margin '{text}': give one, two or four"):
+            parse_padding(text, "detector margin")
 
 
 def test_by_default_the_mask_is_that_of_the_engine_in_a_soft_box():

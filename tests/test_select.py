@@ -37,8 +37,10 @@ def test_rules(text, chosen):
 
 @pytest.mark.parametrize("text", ["", "biggest", "near", "near 1", "near a,b", "-1", "1.5", "near 1,2,3"])
 def test_other_words_are_refused(text):
-    with pytest.raises(UsageError, match="--face"):
+    with pytest.raises(UsageError, match=f"^--face '{text}': use largest"):
         Selection.parse(text)
+    with pytest.raises(UsageError, match=f"^--source-face '{text}': use largest"):
+        Selection.parse(text, "--source-face")
 
 
 def test_no_faces_no_choice():

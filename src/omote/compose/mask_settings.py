@@ -110,8 +110,12 @@ class MaskSettings:
         )
 
 
-def parse_padding(text: str) -> Padding:
+def parse_padding(text: str, what: str = "mask padding") -> Padding:
     """Read a padding in percent: one number for all sides, `vertical,horizontal`, or `top,right,bottom,left`.
+
+    Args:
+        text: what is read.
+        what: it is, for the message.
 
     Raises:
         UsageError: it is none of these.
@@ -121,7 +125,7 @@ def parse_padding(text: str) -> Padding:
     except ValueError:
         numbers = []
     if len(numbers) not in (1, 2, 4):
-        raise UsageError(f"mask padding '{text}': give one, two or four numbers in percent, by commas")
+        raise UsageError(f"{what} '{text}': give one, two or four numbers in percent, by commas")
     top, right, bottom, left = (list(numbers) * 4)[:4]
     return top, right, bottom, left
 

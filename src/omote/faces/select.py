@@ -32,8 +32,12 @@ class Selection:
     place: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
-    def parse(cls, text: str) -> "Selection":
+    def parse(cls, text: str, option: str = "--face") -> "Selection":
         """Read `largest`, `all`, `left`, `right`, a number, or `near X,Y`.
+
+        Args:
+            text: what is read.
+            option: where it was given, for the message.
 
         Raises:
             UsageError: the text is none of these.
@@ -51,7 +55,7 @@ class Selection:
                 pass
             else:
                 return cls("near", place=(x, y))
-        raise UsageError(f"--face '{text}': use largest, all, left, right, a number, or 'near X,Y'")
+        raise UsageError(f"{option} '{text}': use largest, all, left, right, a number, or 'near X,Y'")
 
     def pick(self, faces: Sequence[Face]) -> list[Face]:
         """Return the chosen faces, left to right; empty when none fits."""

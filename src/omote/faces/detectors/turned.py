@@ -44,8 +44,11 @@ class Turned:
         wrong = [angle for angle in angles if angle not in ANGLES]
         if wrong or not angles:
             raise UsageError(f"detector angles {list(angles)}: give one or more of 0, 90, 180, 270")
-        if len(margins) != 4 or not all(0 <= margin <= 100 for margin in margins):
-            raise UsageError(f"detector margins {list(margins)}: give four, each 0 to 100 per cent")
+        if len(margins) != 4:
+            raise UsageError(f"detector margins {list(margins)}: give four, of top, right, bottom and left")
+        for margin in margins:
+            if not 0 <= margin <= 100:
+                raise UsageError(f"detector margin {margin:g} is out of range: give 0 to 100 per cent")
         if smallest < 0:
             raise UsageError(f"smallest face {smallest:g} is out of range: give 0 pixels or more")
         self.detector = detector

@@ -14,8 +14,7 @@ from omote.faces.align import align, transform
 from omote.faces.face import Face
 from omote.faces.finder import FaceFinder
 from omote.faces.identity import RECOGNISERS, cosine
-from omote.pipelines import SwapSettings
-from omote.pipelines.swap import Job
+from omote.pipelines import Job, SwapSettings
 from tests.shared_data import SHARED, needs_shared
 from tests.swap_networks import HYPERSWAP, PUBLISHED, SCALE, catalogue, network_of, revealing, unchanging
 

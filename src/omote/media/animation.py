@@ -12,7 +12,7 @@ from PIL import Image
 
 from omote.errors import InputError
 from omote.media.animation_header import Animation, read_header
-from omote.media.probing import require_size
+from omote.media.limits import require_size
 from omote.media.sniff import reason, sniff
 from omote.media.types import Frame, MediaInfo
 

@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from omote.errors import InputError
 from omote.media import orient
-from omote.media.probing import require_size
+from omote.media.limits import require_size
 from omote.media.sniff import reason, require_file, sniff
 from omote.media.types import MAX_PIXELS, MediaInfo, Pixels, as_pixels, check_pixels
 from omote.media.whole import require_whole_picture

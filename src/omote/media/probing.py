@@ -19,6 +19,7 @@ from omote.errors import InputError
 from omote.media import colour, orient
 from omote.media.hdr import read_hdr
 from omote.media.integrity import require_whole
+from omote.media.limits import require_size
 from omote.media.sniff import ANIMATIONS, PICTURES, reason, require_file, sniff
 from omote.media.types import MAX_PIXELS, ColourTags, MediaInfo, Track
 
@@ -72,17 +73,6 @@ def open_decoder(stream: VideoStream, threads: int, max_pixels: int) -> VideoCod
     context.options = limit
     context.thread_type = "NONE" if threads == 1 else "AUTO"
     return context
-
-
-def require_size(path: Path, width: int, height: int, max_pixels: int) -> None:
-    """Raise InputError if a picture is empty or larger than the limit."""
-    if width <= 0 or height <= 0:
-        raise InputError(f"{path}: its header gives no size for the picture; the file is damaged")
-    if width * height > max_pixels:
-        raise InputError(
-            f"{path}: {width} x {height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
-            f"{max_pixels / 1e6:g}; raise --max-pixels if you trust the file"
-        )
 
 
 def probe(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> MediaInfo:

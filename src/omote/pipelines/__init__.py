@@ -1,8 +1,10 @@
 """The journey of a frame, for photos and films."""
 
 from omote.pipelines.choose import make_finder, open_networks
+from omote.pipelines.job import Job
+from omote.pipelines.report import Progress, SwapReport
 from omote.pipelines.settings import FIND_NAMES, SETTING_NAMES, FindSettings, SwapSettings
-from omote.pipelines.swap import Job, Progress, SwapReport, refuse_overwriting, swap_file, swap_picture
+from omote.pipelines.swap import refuse_overwriting, swap_file, swap_picture
 
 __all__ = [
     "FIND_NAMES",

@@ -1,4 +1,4 @@
-"""Between crops, as Omote holds them, and the batches that networks take."""
+"""Crops brought to the size that a network takes, and what it gives brought back."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def stacked(crops: Sequence[Array], size: int) -> Array:
@@ -23,14 +20,6 @@ def resized(image: Array, size: int) -> Array:
         return image
     way = cv2.INTER_AREA if len(image) > size else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size, size), interpolation=way), np.float32)
-
-
-def to_planes(
-    batch: Array, mean: Sequence[float] = (0.0, 0.0, 0.0), std: Sequence[float] = (1.0, 1.0, 1.0)
-) -> Array:
-    """(B, H, W, 3) in 0..1 → (B, 3, H, W), less `mean`, over `std`."""
-    scaled = (batch - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
-    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
 
 
 def to_pixels(planes: Array) -> Array:

@@ -10,6 +10,10 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 Pixels = npt.NDArray[Any]
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of red, green and blue in 0..1; what networks that began with ImageNet's pictures take and give."""
+
 _FULL = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
@@ -19,7 +23,7 @@ def unit(pixels: Pixels) -> Array:
 
 
 def tensor(
-    crops: Sequence[Pixels],
+    crops: Sequence[Pixels] | Pixels,
     mean: Sequence[float] = (0.0, 0.0, 0.0),
     std: Sequence[float] = (1.0, 1.0, 1.0),
     *,
@@ -28,7 +32,7 @@ def tensor(
     """Return pictures of one size as (B, 3, H, W) float32, (pixel - mean) / std of pixels in 0..1.
 
     Args:
-        crops: (H, W, 3) RGB each, uint8, uint16 or float32 in 0..1.
+        crops: (H, W, 3) RGB each, or (B, H, W, 3), uint8, uint16 or float32 in 0..1.
         mean: of red, green and blue.
         std: likewise.
         bgr: whether the network wants blue first.

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from omote.compose.parsers.edges import crop_mask
 from omote.compose.parsers.protocol import LooksAt
-from omote.compose.tensors import IMAGENET_MEAN, IMAGENET_STD, stacked, to_planes
+from omote.compose.tensors import stacked
 from omote.errors import ModelError, UsageError
+from omote.faces.crops import IMAGENET_MEAN, IMAGENET_STD, tensor
 from omote.zoo import Network, Port, read_settings, require
 
 Array = npt.NDArray[np.float32]
@@ -64,7 +65,7 @@ class RegionParser(ABC):
 
     def mask(self, crops: Sequence[Array]) -> list[Array]:
         """Return where the chosen regions are; see `Masker.mask`."""
-        planes = to_planes(stacked(crops, self._side), IMAGENET_MEAN, IMAGENET_STD)
+        planes = tensor(stacked(crops, self._side), IMAGENET_MEAN, IMAGENET_STD)
         maps = self._session.run_batch(planes)[0]
         return [
             crop_mask(self.together(seen, self._chosen), len(crop))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose.tensors import to_pixels, to_planes
+from omote.compose.tensors import to_pixels
 from omote.errors import UsageError
 from omote.faces.checks import check_template
+from omote.faces.crops import tensor
 from omote.zoo import Network, Port, read_settings, require
 
 Array = npt.NDArray[np.float32]
@@ -65,7 +66,7 @@ class FaceRestorer:
 
     def restore(self, crops: Array) -> Array:
         """Return the restored crops; see `Restorer.restore`."""
-        planes = to_planes(crops, _HALF, _HALF)
+        planes = tensor(crops, _HALF, _HALF)
         if self.weight is None:
             (restored, *_) = self._session.run_batch(planes)
         else:  # one weight has no batch axis to go with the faces

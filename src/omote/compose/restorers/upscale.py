@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose.tensors import resized, stacked, to_pixels, to_planes
+from omote.compose.tensors import resized, stacked, to_pixels
 from omote.errors import UsageError
 from omote.faces.checks import check_template
+from omote.faces.crops import tensor
 from omote.zoo import Network, Port, read_settings, require
 
 Array = npt.NDArray[np.float32]
@@ -65,6 +66,6 @@ class Upscaler:
 
     def restore(self, crops: Array) -> Array:
         """Return the restored crops; see `Restorer.restore`."""
-        planes = to_planes(stacked(list(crops), self._entrance))
+        planes = tensor(stacked(list(crops), self._entrance))
         enlarged = to_pixels(np.clip(self._session.run_batch(planes)[0], 0, 1))
         return np.stack([resized(image, self.size) for image in enlarged])

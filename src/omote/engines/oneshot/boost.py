@@ -59,3 +59,19 @@ def boosted_parts(name: str, size: int, boost: int | None) -> int:
         examples = ", ".join(str(size * factor) for factor in (1, 2, 3, 4))
         raise UsageError(f"{name}: boost {boost} is no multiple of its {size} pixels: use {examples} or so")
     return boost // size
+
+
+def parts_of(name: str, size: int, side: int) -> int:
+    """How many sub-pictures lie side by side in a crop that was cut.
+
+    Args:
+        name: of the network, for the message.
+        size: side in pixels that the network works at.
+        side: of the crop in pixels.
+
+    Raises:
+        ValueError: the crop is not of the size that the swapper asked for.
+    """
+    if side % size:
+        raise ValueError(f"{name} takes crops of {size} × N pixels, not {side}")
+    return side // size

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.engines.oneshot.boost import boosted_parts, join, split
+from omote.engines.oneshot.boost import boosted_parts, join, parts_of, split
 from omote.engines.oneshot.mask import face_mask
 from omote.engines.swapper import SwappedCrop
 from omote.errors import ModelError
 from omote.faces.align import Crop
 from omote.faces.checks import check_scaling, check_template
-from omote.faces.crops import tensor
+from omote.faces.crops import IMAGENET_MEAN, IMAGENET_STD, tensor
 from omote.zoo.graph import Port, require
 from omote.zoo.networks import Network
 
@@ -24,7 +24,7 @@ Range = Literal["unit", "signed", "imagenet"]
 _RANGES: dict[Range, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "unit": ((0.0,) * 3, (1.0,) * 3),
     "signed": ((0.5,) * 3, (0.5,) * 3),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
 }
 """Mean and deviation that the output still has, by the name of its range."""
 
@@ -99,7 +99,7 @@ class CropNetwork:
         """
         if not crops:
             return []
-        parts = [self._parts(crop) for crop in crops]
+        parts = [parts_of(self.name, self.settings.side, crop.size) for crop in crops]
         pieces = [split(self._planes(crop), n) for crop, n in zip(crops, parts, strict=True)]
         targets, counts = np.concatenate(pieces), np.square(parts)
         repeated = np.repeat(np.stack(sources), counts, axis=0)
@@ -120,11 +120,6 @@ class CropNetwork:
         settings = self.settings
         planes: Array = tensor([crop.pixels], settings.mean, settings.std, bgr=settings.bgr)[0]
         return planes
-
-    def _parts(self, crop: Crop) -> int:
-        if crop.size % self.settings.side:
-            raise ValueError(f"{self.name} takes crops of {self.settings.side} × N pixels, not {crop.size}")
-        return crop.size // self.settings.side
 
 
 def leave(planes: npt.NDArray[Any], output: Range, bgr: bool = False) -> Array:

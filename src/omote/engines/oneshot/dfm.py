@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import ColourMethod, box_mask
-from omote.engines.oneshot.boost import boosted_parts, join, split
+from omote.compose import ColourMethod
+from omote.engines.oneshot.boost import boosted_parts, join, parts_of, split
+from omote.engines.oneshot.mask import within_crop
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
 from omote.faces.align import Crop
@@ -86,7 +87,7 @@ class DfmSwapper:
         """Give each crop's face the network's identity, all in one batch where the graph allows it."""
         if not crops:
             return []
-        parts = [self._parts(crop) for crop in crops]
+        parts = [parts_of(self._name, self._size, crop.size) for crop in crops]
         pieces = [split(tensor([crop.pixels])[0], n) for crop, n in zip(crops, parts, strict=True)]
         blue_last = np.concatenate(pieces).transpose(0, 2, 3, 1)
         target_masks, made, masks = self._run(np.ascontiguousarray(blue_last[..., ::-1]))
@@ -112,12 +113,7 @@ class DfmSwapper:
             mask = np.asarray(cv2.erode(mask, kernel), np.float32)
         if self._settings.blur > 0:
             mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), self._settings.blur * size), np.float32)
-        return np.minimum(mask, box_mask(size, blur=0.05))
-
-    def _parts(self, crop: Crop) -> int:
-        if crop.size % self._size:
-            raise ValueError(f"{self._name} takes crops of {self._size} × N pixels, not {crop.size}")
-        return crop.size // self._size
+        return within_crop(mask)
 
     def _checked_size(self) -> int:
         """Side of the crop; the graph's inputs and outputs are as the contract says."""

@@ -39,6 +39,12 @@ def converter_of(network: Network) -> CrossFace | None:
     return None if converter is None else CONVERTERS[converter.card.adapter](converter)
 
 
+def require_source(sources: Sequence[Source]) -> None:
+    """Raise UsageError unless there is a photo."""
+    if not sources:
+        raise UsageError("no source: give at least one photo of the person")
+
+
 def embedding_of(recogniser: Recogniser, sources: Sequence[Source]) -> Array:
     """The embedding of a person, from one or more photos.
 
@@ -49,8 +55,7 @@ def embedding_of(recogniser: Recogniser, sources: Sequence[Source]) -> Array:
         UsageError: there is no photo.
         ModelError: the photos have nothing in common.
     """
-    if not sources:
-        raise UsageError("no source: give at least one photo of the person")
+    require_source(sources)
     rows = [recogniser.embed(source.pixels, [source.face]) for source in sources]
     return average(np.concatenate(rows), raw=True)
 

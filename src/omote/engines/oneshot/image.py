@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from omote.compose import ColourMethod
 from omote.engines.oneshot.crops import CropNetwork, TargetSettings
+from omote.engines.oneshot.identity import require_source
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import UsageError
 from omote.faces.align import Crop, align
@@ -79,8 +80,7 @@ class ImageSwapper:
         Raises:
             UsageError: there is no source.
         """
-        if not sources:
-            raise UsageError("no source: give at least one photo of the person")
+        require_source(sources)
         settings = self._settings
         source = max(sources, key=lambda one: one.face.eye_distance)
         crop = align(source.pixels, source.face, settings.source_template, settings.source_side)

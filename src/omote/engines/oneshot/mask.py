@@ -16,6 +16,9 @@ _GROW = 0.2
 _FEATHER = 0.4
 """Width of the soft edge, in eye distances."""
 
+_RIM = 0.05
+"""Width of the soft edge at the border of the crop, as a fraction of its side."""
+
 _LARGEST = 256
 """Side in pixels at which the mask is drawn; it is smooth, so that enlarging it loses nothing."""
 
@@ -38,4 +41,9 @@ def face_mask(face: Face, size: int) -> Array:
     mask = hull_mask(oval, small, _GROW * unit, _FEATHER * unit)
     if small < size:
         mask = np.asarray(cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
-    return np.minimum(mask, box_mask(size, blur=0.05))
+    return within_crop(mask)
+
+
+def within_crop(mask: Array) -> Array:
+    """Let a mask, (N, N) in 0..1, end softly before the border of its crop, where it is exactly 0."""
+    return np.minimum(mask, box_mask(len(mask), blur=_RIM))

@@ -22,7 +22,7 @@ SCALED = [
     "hyperswap",
     "uniface",
 ]
-ALIGNED = ["arcface", "hyperswap", "uniface", "dfm", "face_restorer", "upscaler"]
+ALIGNED = ["arcface", "hyperswap", "uniface", "dfm", "five_to_68", "face_restorer", "upscaler"]
 CASES = [
     *((name, {"std": [0, 0, 0]}, r"setting 'std' is \[0.0, 0.0, 0.0\]: pixels") for name in SCALED),
     *((name, {"mean": [0.5]}, r"setting 'mean' is \[0.5\], expected three numbers") for name in SCALED),

@@ -247,11 +247,29 @@ def test_an_unknown_order_of_points_leaves_the_detectors_five() -> None:
     assert (found.points == face.points).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("contract", ["pfld_68", "peppa_68", "insightface_106"])
+def test_points_that_are_no_numbers_leave_the_face_as_it_is(contract: str, value: float) -> None:
+    points = np.full((count_of(contract), 2), 50.0)
+    points[7] = value
+    face = face_at(200, 150)
+    (found,) = at_crop(contract, points).refine(BLACK, [face])
+    assert found is face
+
+
+def test_points_in_one_place_leave_the_detectors_five() -> None:
+    face = face_at(200, 150)
+    (found,) = at_crop("pfld_68", np.full((68, 2), 50.0)).refine(BLACK, [face])
+    np.testing.assert_array_equal(found.points, face.points)
+    assert found.landmarks is not None
+
+
 @pytest.mark.parametrize(("peak", "refined"), [(0.91, True), (0.89, False)])
 def test_unsure_maps_leave_the_detectors_five(peak: float, refined: bool) -> None:
     """The mean of the maps' highest values over 0.9 is the score: half of them at 0.9 give one half."""
     peaks = np.where(np.arange(68) % 2, peak, 0)
-    adapter = Heatmap(network(heatmap(np.full((68, 2), 5.0), peaks), "heatmap_68"))
+    adapter = Heatmap(network(heatmap(np.arange(136.0).reshape(68, 2) / 2, peaks), "heatmap_68"))
     face = face_at(200, 150)
     (found,) = adapter.refine(BLACK, [face])
     assert (found.points == face.points).all() != refined
@@ -261,7 +279,7 @@ def test_unsure_maps_leave_the_detectors_five(peak: float, refined: bool) -> Non
 @pytest.mark.parametrize(("confidence", "refined"), [(0.48, True), (0.47, False)])
 def test_unsure_confidences_leave_the_detectors_five(confidence: float, refined: bool) -> None:
     """The mean confidence over 0.95 is the score."""
-    values = np.column_stack([np.full((68, 2), 5.0), np.full(68, confidence)])
+    values = np.column_stack([np.arange(136).reshape(68, 2), np.full(68, confidence)])
     face = face_at(200, 150)
     (found,) = Regression(network(regression(values, 256), "peppa_68")).refine(BLACK, [face])
     assert (found.points == face.points).all() != refined

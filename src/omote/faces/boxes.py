@@ -14,7 +14,7 @@ INSIDE = 0.8
 
 _MOST = 4
 """How large a face may be, and how far from the picture's origin, in longer sides of the picture."""
-_SPREAD = 0.1
+SPREAD = 0.1
 """Pixels over which five points must be spread; from points in one place no crop follows."""
 
 
@@ -28,7 +28,7 @@ def sound(rows: Array, shape: tuple[int, ...]) -> Array:
     rows = rows[(rows[:, 0] > 0) & np.isfinite(rows[:, 0]) & (np.abs(rows[:, 1:]) <= most).all(1)]
     extent = rows[:, 3:5] - rows[:, 1:3]
     spread = np.ptp(rows[:, 5:].reshape(-1, 5, 2), axis=1).max(1)
-    return np.asarray(rows[((extent >= 1) & (extent <= most)).all(1) & (spread >= _SPREAD)], np.float32)
+    return np.asarray(rows[((extent >= 1) & (extent <= most)).all(1) & (spread >= SPREAD)], np.float32)
 
 
 def faces_of(rows: Array) -> list[Face]:

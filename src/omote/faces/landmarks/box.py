@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from omote.errors import ModelError
 from omote.faces.align import Matrix, invert, transform, warp
+from omote.faces.boxes import SPREAD
 from omote.faces.checks import check_scaling
 from omote.faces.crops import tensor
 from omote.faces.face import Array, Face
@@ -69,6 +70,8 @@ class BoxLandmarker(ABC):
     def refine(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> list[Face]:
         """Return the faces with `landmarks`, and with five points taken from them where they are sure.
 
+        A face whose points are no numbers stays as it is; one whose five lie in one place keeps its own.
+
         Args:
             pixels: (H, W, 3) RGB, uint8, uint16 or float32 0..1.
             faces: faces of that picture, with their boxes and five points.
@@ -83,16 +86,19 @@ class BoxLandmarker(ABC):
         outputs = self.session.run_batch(tensor(crops, look.mean, look.std, bgr=look.bgr))
         points, scores = self._read(outputs, len(faces))
         return [
-            self._refined(face, transform(found, invert(matrix)).astype(np.float32), float(score))
+            self._refined(face, found, invert(matrix), float(score))
             for face, found, matrix, score in zip(faces, points, matrices, scores, strict=True)
         ]
 
-    def _refined(self, face: Face, landmarks: Array, score: float) -> Face:
-        five = face.points
+    def _refined(self, face: Face, found: Array, back: Matrix, score: float) -> Face:
+        if not np.isfinite(found).all():
+            return face
+        five, landmarks = face.points, transform(found, back).astype(np.float32)
         if self._crop.five and score >= self._crop.threshold:
             if max(max(group) for group in self._crop.five) >= len(landmarks):
                 raise ModelError(f"{self.label}: gives {len(landmarks)} points, 'five' names more")
-            five = five_of(landmarks, self._crop.five)
+            seen = five_of(landmarks, self._crop.five)
+            five = seen if np.ptp(seen, axis=0).max() >= SPREAD else five
         return replace(face, points=five, landmarks=landmarks)
 
     @abstractmethod

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.faces.align import invert, similarity, template, transform
+from omote.faces.checks import check_template
 from omote.faces.face import Face
 from omote.zoo import Network, Port, read_settings, require
 
@@ -33,6 +34,7 @@ class FromFive:
     def __init__(self, network: Network) -> None:
         self.settings = read_settings(network.card, FiveSettings)
         self.session = network.session
+        check_template(network.card.name, self.settings.template)
         self._target = template(self.settings.template)
         require(self.session, network.card.name, [Port((None, 5, 2))], [Port((None, 68, 2))])
 

@@ -79,6 +79,6 @@ def _old_detail(region: Pixels, crop: Crop, difference: Array, back: Matrix) -> 
     reach = max(3, round(_REACH * crop.size))
     weight = smooth_step(cv2.blur(change, (reach, reach)) / _CHANGE) * (change > 1e-6)
     size = (region.shape[1], region.shape[0])
-    detail = cv2.subtract(region, warp(crop.pixels, back, size), dtype=cv2.CV_32F)
+    detail = cv2.subtract(region, warp(crop.pixels.astype(np.float32), back, size), dtype=cv2.CV_32F)
     weight = warp(weight, back, size, cv2.BORDER_CONSTANT)
     return np.asarray(cv2.multiply(detail, cv2.merge([weight] * 3)), np.float32)

@@ -118,7 +118,7 @@ class SwapSettings(FindSettings):
     def __post_init__(self) -> None:
         FindSettings.__post_init__(self)
         Selection.parse(self.face)
-        Selection.parse(self.source_face)
+        Selection.parse(self.source_face, "--source-face")
         if self.colour is not None:
             _one_of("colour", self.colour, COLOUR_METHODS)
         _one_of("blend", self.blend, BLEND_METHODS)

@@ -40,7 +40,7 @@ class Settings:
         crops: how many aligned crops enter the mosaics.
     """
 
-    samples: int = 128_000
+    samples: int = 200_000
     seed: int = 1
     rate: float = 3e-3
     decay: float = 0.02

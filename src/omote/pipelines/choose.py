@@ -53,7 +53,10 @@ def make_finder(settings: FindSettings, networks: Networks) -> FaceFinder:
         size=settings.detector_size,
         threshold=settings.score,
     )
-    angles, margins = _angles(settings.detector_angles), parse_padding(settings.detector_margin, "detector margin")
+    angles, margins = (
+        _angles(settings.detector_angles),
+        parse_padding(settings.detector_margin, "detector margin"),
+    )
     if angles != (0,) or any(margins) or settings.smallest:
         detector = Turned(detector, angles=angles, margins=margins, smallest=settings.smallest)
     mesh = FaceMesh(networks.open("omote-mesh", "landmarks"), passes=2)

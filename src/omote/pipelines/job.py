@@ -60,7 +60,10 @@ class Job:
         self.masking, self.restored_masking = make_masking(settings, self.networks)
         self.restorer = make_restorer(settings, self.networks)
         self.clock = StageClock()
-        chosen, finder = Selection.parse(settings.source_face, "--source-face"), make_source_finder(settings, self.networks)
+        chosen, finder = (
+            Selection.parse(settings.source_face, "--source-face"),
+            make_source_finder(settings, self.networks),
+        )
         self.identity = self.swapper.identity([self._source(path, chosen, finder) for path in sources])
 
     def _source(self, path: Path, selection: Selection, finder: FaceFinder) -> Source:

@@ -1,0 +1,1 @@
+"""Networks of the training room: pure modules, shapes in their docstrings."""

@@ -1,13 +1,14 @@
 """Model card: what Omote knows of a network before it is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from omote.errors import ModelError
+from omote.tables import from_table
 
 Task = Literal[
     "detector",
@@ -143,43 +144,7 @@ def read_settings(card: Card, kind: type[Settings]) -> Settings:
     Raises:
         ModelError: a setting is unknown, missing, or of the wrong type.
     """
-    hints = get_type_hints(kind)
-    given: dict[str, Any] = {}
-    for name, value in card.settings.items():
-        if name not in hints:
-            known = ", ".join(sorted(hints))
-            raise ModelError(
-                f"{card.name}: contract '{card.contract}' has no setting '{name}' (it has {known})"
-            )
-        given[name] = _converted(card, name, value, hints[name])
-    for entry in fields(kind):  # type: ignore[arg-type]
-        required = entry.default is MISSING and entry.default_factory is MISSING
-        if required and entry.name not in given:
-            raise ModelError(f"{card.name}: contract '{card.contract}' needs the setting '{entry.name}'")
-    return kind(**given)
-
-
-def _converted(card: Card, name: str, value: Any, hint: Any) -> Any:
-    options = get_args(hint)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint in (int, float, str, bool):
-        fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-    elif getattr(hint, "__origin__", None) is tuple:
-        fits = isinstance(value, list | tuple)
-        if fits:
-            inner = options[0]
-            return tuple(_converted(card, name, entry, inner) for entry in value)
-    elif getattr(hint, "__origin__", None) is Literal:
-        fits = value in options
-        hint = " or ".join(repr(option) for option in options)
-    else:  # optional types
-        inner = next(option for option in options if option is not type(None))
-        return _converted(card, name, value, inner)
-    if not fits:
-        wanted = hint if isinstance(hint, str) else getattr(hint, "__name__", str(hint))
-        raise ModelError(f"{card.name}: setting '{name}' is {value!r}, expected {wanted}")
-    return value
+    return from_table(kind, card.settings, card.name, f"contract '{card.contract}'", ModelError)
 
 
 def _is_digest(text: str) -> bool:

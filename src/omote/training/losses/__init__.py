@@ -1,0 +1,46 @@
+"""Losses of the training room: pure functions of tensors, one file for each kind.
+
+Every loss returns one float32 value per sample, (B,), the mean over everything else, whatever the precision
+of its inputs and of autocast; so a term can be weighted, switched off and logged per sample, and the mean
+over the global batch is the same on one process and on many. The fake comes first and its reference second,
+or both by name where they could be mistaken; the gradient of the fake is never cut. Weights, and the choice
+of samples (`where`), belong to the recipe. To average a term over the chosen samples alone, divide by the
+share of them in the global batch.
+"""
+
+from omote.training.losses.adversarial import (
+    clipped_hinge_generator_loss,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    least_squares_discriminator_loss,
+    least_squares_generator_loss,
+    non_saturating_discriminator_loss,
+    non_saturating_generator_loss,
+)
+from omote.training.losses.attributes import attribute_loss
+from omote.training.losses.features import feature_matching_loss, weak_feature_matching_loss
+from omote.training.losses.identity import capped_identity_loss, identity_loss, target_margin_loss
+from omote.training.losses.reconstruction import (
+    half_l2_reconstruction_loss,
+    l1_reconstruction_loss,
+    l2_reconstruction_loss,
+)
+
+__all__ = [
+    "attribute_loss",
+    "capped_identity_loss",
+    "clipped_hinge_generator_loss",
+    "feature_matching_loss",
+    "half_l2_reconstruction_loss",
+    "hinge_discriminator_loss",
+    "hinge_generator_loss",
+    "identity_loss",
+    "l1_reconstruction_loss",
+    "l2_reconstruction_loss",
+    "least_squares_discriminator_loss",
+    "least_squares_generator_loss",
+    "non_saturating_discriminator_loss",
+    "non_saturating_generator_loss",
+    "target_margin_loss",
+    "weak_feature_matching_loss",
+]

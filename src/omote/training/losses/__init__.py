@@ -18,8 +18,14 @@ from omote.training.losses.adversarial import (
     non_saturating_generator_loss,
 )
 from omote.training.losses.attributes import attribute_loss
+from omote.training.losses.colour import low_frequency_colour_loss
+from omote.training.losses.cycle import CycleTriplet, cycle_triplet, cycle_triplet_loss
+from omote.training.losses.eyes import eye_heatmap_loss, eye_point_loss, heatmap_loss, point_heatmaps
 from omote.training.losses.features import feature_matching_loss, weak_feature_matching_loss
 from omote.training.losses.identity import capped_identity_loss, identity_loss, target_margin_loss
+from omote.training.losses.masks import area_loss, mask_variation_loss, parsing_loss, ring_loss
+from omote.training.losses.penalties import approximate_r1_penalty, gradient_penalty, r1_penalty
+from omote.training.losses.perceptual import ms_ssim_loss, perceptual_loss
 from omote.training.losses.reconstruction import (
     half_l2_reconstruction_loss,
     l1_reconstruction_loss,
@@ -27,11 +33,20 @@ from omote.training.losses.reconstruction import (
 )
 
 __all__ = [
+    "CycleTriplet",
+    "approximate_r1_penalty",
+    "area_loss",
     "attribute_loss",
     "capped_identity_loss",
     "clipped_hinge_generator_loss",
+    "cycle_triplet",
+    "cycle_triplet_loss",
+    "eye_heatmap_loss",
+    "eye_point_loss",
     "feature_matching_loss",
+    "gradient_penalty",
     "half_l2_reconstruction_loss",
+    "heatmap_loss",
     "hinge_discriminator_loss",
     "hinge_generator_loss",
     "identity_loss",
@@ -39,8 +54,16 @@ __all__ = [
     "l2_reconstruction_loss",
     "least_squares_discriminator_loss",
     "least_squares_generator_loss",
+    "low_frequency_colour_loss",
+    "mask_variation_loss",
+    "ms_ssim_loss",
     "non_saturating_discriminator_loss",
     "non_saturating_generator_loss",
+    "parsing_loss",
+    "perceptual_loss",
+    "point_heatmaps",
+    "r1_penalty",
+    "ring_loss",
     "target_margin_loss",
     "weak_feature_matching_loss",
 ]

@@ -34,7 +34,7 @@ Scales = Literal["mean", "sum"]
 
 def per_sample(values: AnyShape) -> Values:
     """Return the mean over everything but the samples, in float32."""
-    return values.float().flatten(1).mean(1)
+    return values.float().reshape(len(values), -1).mean(1)
 
 
 def over_scales(values: Sequence[Values], scales: Scales) -> Values:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omote._version import __version__
-from omote.cli import demo, doctor, faces, models, swap
+from omote.cli import demo, doctor, evaluate, faces, models, swap
 from omote.cli.config import load_config
 from omote.cli.console import help_if_alone
 from omote.errors import OmoteError
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command("swap")(swap.swap)
 app.command("faces")(faces.faces)
+app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")

@@ -1,0 +1,123 @@
+"""Pairs: who shall get whose face, and who else is looked through when a swapped face is recognised."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from omote.errors import InputError
+from omote.evaluation.photos import Photos
+
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """What is swapped. Numbers are those of photos.
+
+    Attributes:
+        photos: all faces that occur.
+        sources: (P,) whose face is given.
+        targets: (P,) into which it is put; always another person.
+        others: (P,) another photo of the source's person, -1 where there is none.
+        gallery: (G,) the faces among which a swapped one is looked up; all sources are among them.
+        protocol: how the pairs were made, in words.
+    """
+
+    photos: Photos
+    sources: Indices
+    targets: Indices
+    others: Indices
+    gallery: Indices
+    protocol: str
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+def held_out_pairs(photos: Photos, count: int | None = None, seed: int = 1) -> Pairs:
+    """One photo of every person, given to a random photo of a random other person.
+
+    Args:
+        photos: of at least two people.
+        count: at most so many people; all unless said.
+        seed: of all that is drawn.
+
+    Raises:
+        InputError: there are fewer than two people.
+    """
+    people = np.unique(photos.people)
+    if len(people) < 2:
+        raise InputError("to swap faces it takes two people, the set has fewer")
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(people)[:count]
+    sources, others = [], []
+    for person in chosen:
+        own = rng.permutation(np.flatnonzero(photos.people == person))
+        sources.append(own[0])
+        others.append(own[1] if len(own) > 1 else -1)
+    targets = []
+    for person in chosen:
+        # a person first, so that those with many photos are no targets more often than the rest
+        guest = rng.choice(people[people != person])
+        targets.append(rng.choice(np.flatnonzero(photos.people == guest)))
+    return Pairs(
+        photos,
+        np.array(sources),
+        np.array(targets),
+        np.array(others),
+        np.array(sources),
+        "held-out people: one photo of each, given to a random photo of another",
+    )
+
+
+def crossed_pairs(photos: Photos, sources: Indices, targets: Indices, count: int | None, seed: int) -> Pairs:
+    """Targets with sources in turn: in every round each target gets a source that it has not had yet.
+
+    Args:
+        photos: all of them.
+        sources: numbers of the photos whose faces are given.
+        targets: numbers of the photos that get them.
+        count: pairs; one round unless said. No more than there are.
+        seed: of the order.
+
+    Raises:
+        InputError: no source is another person than a target.
+    """
+    rng = np.random.default_rng(seed)
+    givers, takers = rng.permutation(sources), rng.permutation(targets)
+    pairs = [
+        (givers[(place + turn) % len(givers)], taker)
+        for turn in range(len(givers))
+        for place, taker in enumerate(takers)
+    ]
+    pairs = [(giver, taker) for giver, taker in pairs if photos.people[giver] != photos.people[taker]]
+    if not pairs:
+        raise InputError("sources and targets show one person only: there is nothing to swap")
+    given, taken = np.array(pairs[: count or len(takers)]).T
+    return Pairs(
+        photos,
+        given,
+        taken,
+        another_photo(photos, given, rng),
+        np.unique(sources),
+        "two folders: each target with sources in turn, in random order",
+    )
+
+
+def another_photo(photos: Photos, chosen: Indices, rng: np.random.Generator) -> Indices:
+    """For each chosen photo another one of the same person, -1 where there is none."""
+    found = []
+    for number in chosen:
+        rest = np.flatnonzero(photos.people == photos.people[number])
+        rest = rest[rest != number]
+        found.append(rng.choice(rest) if len(rest) else -1)
+    return np.array(found)
+
+
+def derangement(count: int, rng: np.random.Generator) -> Indices:
+    """A random permutation that leaves nothing in its place: one cycle through all."""
+    order = rng.permutation(count)
+    result = np.empty(count, np.intp)
+    result[order] = np.roll(order, 1)
+    return result

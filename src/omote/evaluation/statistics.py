@@ -1,0 +1,122 @@
+"""Statistics of pairs: means, correlations, ratios, their intervals, and gaps between groups."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Statistic = Callable[[Array], Array]
+"""From rows of pairs, (..., n, k), to one number each, (...)."""
+
+LEAST = 20
+"""Pairs that a group must have to be compared."""
+_DRAWS = 1000
+_SHUFFLES = 200
+
+
+def mean(rows: Array) -> Array:
+    """Mean of the first column."""
+    return np.asarray(rows[..., 0].mean(-1))
+
+
+def ratio(rows: Array) -> Array:
+    """Sum of the first column by that of the second; not a number where that is 0."""
+    below = rows[..., 1].sum(-1)
+    return np.asarray(rows[..., 0].sum(-1) / np.where(below == 0, np.nan, below))
+
+
+def correlation(rows: Array) -> Array:
+    """Pearson's correlation of two columns; not a number where one of them is constant."""
+    a, b = (rows[..., column] - rows[..., column].mean(-1, keepdims=True) for column in (0, 1))
+    spread = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+    return np.asarray((a * b).sum(-1) / np.where(spread <= 1e-12, np.nan, spread))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number, its 95 % interval, and how many pairs it is of."""
+
+    value: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How far groups lie apart.
+
+    Attributes:
+        lowest: group with the lowest number.
+        highest: group with the highest number.
+        size: difference of their numbers.
+        chance: mean of the same when pairs are dealt to the groups at random: so much is no finding.
+    """
+
+    lowest: str
+    highest: str
+    size: float
+    chance: float
+
+
+def cell(rows: Array, statistic: Statistic, seed: int = 0) -> Cell:
+    """The number of all pairs, with the percentile interval of a bootstrap over pairs.
+
+    Efron, Bootstrap Methods: Another Look at the Jackknife, 1979.
+    """
+    count = len(rows)
+    value = float(statistic(rows))
+    rng = np.random.default_rng(seed)
+    drawn = statistic(rows[rng.integers(0, count, (_DRAWS, count))])
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = np.percentile(drawn, (2.5, 97.5)) if len(drawn) else (np.nan, np.nan)
+    return Cell(value, float(low), float(high), count)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The number of one group, the same if nothing were swapped, and how many pairs they are of."""
+
+    value: float
+    floor: float
+    pairs: int
+
+
+def by_group(
+    rows: Array, floor: Array, groups: npt.NDArray[np.str_], statistic: Statistic
+) -> dict[str, Group]:
+    """The numbers of every group, of swaps and of unchanged targets; pairs without a group are left out."""
+    found = {}
+    for name in np.unique(groups):
+        own = groups == name
+        if name:
+            found[str(name)] = Group(
+                float(statistic(rows[own])), float(statistic(floor[own])), int(own.sum())
+            )
+    return found
+
+
+def largest_gap(rows: Array, groups: npt.NDArray[np.str_], statistic: Statistic, seed: int = 0) -> Gap | None:
+    """The largest difference between groups of at least `LEAST` pairs; None if there are no two of them."""
+    names, counts = np.unique(groups, return_counts=True)
+    compared = [str(name) for name, count in zip(names, counts, strict=True) if name and count >= LEAST]
+    if len(compared) < 2:
+        return None
+    kept = np.isin(groups, compared)
+    rows, groups = rows[kept], groups[kept]
+    values = _values(rows, groups, compared, statistic)
+    rng = np.random.default_rng(seed)
+    chance = [
+        np.ptp(list(_values(rows, rng.permutation(groups), compared, statistic).values()))
+        for _ in range(_SHUFFLES)
+    ]
+    lowest, highest = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+    return Gap(lowest, highest, values[highest] - values[lowest], float(np.mean(chance)))
+
+
+def _values(
+    rows: Array, groups: npt.NDArray[np.str_], names: list[str], statistic: Statistic
+) -> Mapping[str, float]:
+    return {name: float(statistic(rows[groups == name])) for name in names}

@@ -12,13 +12,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-TITLES = (
-    "name shard split source identity age scale valid quality yaw pitch roll x0 y0 x1 y1 x2 y2 x3 y3 x4 y4"
-).split()
+TITLES = [
+    *(
+        "name",
+        "shard",
+        "split",
+        "source",
+        "identity",
+        "age",
+        "scale",
+        "valid",
+        "quality",
+        "yaw",
+        "pitch",
+        "roll",
+    ),
+    *(f"{axis}{number}" for number in range(5) for axis in "xy"),
+]
 
 
 def drawn_square(number: int, side: int = 40) -> NDArray[np.uint8]:
-    """A picture of its own for every number: (side, side, 3) uint8, smooth, with something to see everywhere."""
+    """A picture of its own for every number: (side, side, 3) uint8, smooth, something to see everywhere."""
     random = np.random.default_rng(number)
     coarse = random.integers(30, 226, (5, 5, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)

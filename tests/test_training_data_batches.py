@@ -1,10 +1,11 @@
-"""Batches: what is in them, that parts are parts of one whole, the way back, and the thread that makes them."""
+"""Batches: what is in them, that parts are parts of a whole, the way back, and the thread that makes them."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_parts_are_parts_of_the_whole_with_several_threads(faces: FaceSet):
 
 def assert_parts_equal(maker: Batches, cuts: tuple[int, ...]) -> None:
     whole = maker.batch(3)
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in pairwise(cuts):
         assert_equal(maker.batch(3, slice(first, last)), whole[first:last])
 
 

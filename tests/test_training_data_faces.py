@@ -240,7 +240,7 @@ def test_a_spoilt_folder_is_told_in_one_line(folder: Path, fault: str):
 def test_folders_and_sizes_that_are_not_there(folder: Path, tmp_path: Path):
     with pytest.raises(InputError, match="nowhere: cannot be read"):
         FaceSet.open(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no shards faces320.*only of 40 pixels"):
+    with pytest.raises(InputError, match=r"no shards faces320.*only of 40 pixels"):
         FaceSet.open(folder, square=320)
 
 

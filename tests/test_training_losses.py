@@ -357,7 +357,7 @@ def test_soft_heatmaps_have_their_peak_where_the_point_is():
     assert two[3, 0] == pytest.approx(math.exp(-2 * 0.25**2 / 2))
 
 
-# ---------------------------------------------------------------- gradients that must not flow, and must not break
+# ---------------------------------------------------------------- gradients that must not flow, or not break
 
 
 @pytest.mark.parametrize(

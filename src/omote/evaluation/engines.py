@@ -23,6 +23,9 @@ from omote.pipelines.job import Job
 from omote.pipelines.swap import swap_picture
 from omote.zoo import Networks
 
+_FILMS = 2
+"""Films whose frames are kept: pairs are swapped film by film, each between two."""
+
 
 class CropSwap:
     """An engine on aligned faces: no detector, no film; mask, colour and pasting as in the pipeline.
@@ -77,7 +80,7 @@ class PipelineSwap:
         self.settings = settings
         self.networks = networks
         self.swapper = swapper
-        self._film: tuple[Path | None, Mapping[int, Pixels]] = (None, {})
+        self._films: dict[Path, Mapping[int, Pixels]] = {}
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="omote-")
@@ -112,8 +115,10 @@ class PipelineSwap:
     def _picture(self, origin: Origin) -> Picture:
         if origin.frame is None:
             return open_image(origin.path, max_pixels=self.settings.max_pixels)
-        if self._film[0] != origin.path:
+        if origin.path not in self._films:
             wanted = [other.frame for other in self.photos.origins if other.path == origin.path]
             frames = frames_at(origin.path, [n for n in wanted if n is not None], self.settings.max_pixels)
-            self._film = (origin.path, frames)
-        return Picture(self._film[1][origin.frame])
+            if len(self._films) == _FILMS:
+                del self._films[next(iter(self._films))]
+            self._films[origin.path] = frames
+        return Picture(self._films[origin.path][origin.frame])

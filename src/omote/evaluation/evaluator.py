@@ -67,7 +67,8 @@ class Result:
     Attributes:
         rows: one per metric, in the order of `METRICS`; metrics that lack their network are left out.
         realism: None without a network for it.
-        lost: share of the swaps in which the mesh network sees no face any more, 0..1.
+        lost: share of the swaps in which the mesh network sees no face, 0..1.
+        lost_targets: the same of the targets.
         pixels: (P, S, S, 3) uint8, the swaps.
         values: metric → (P,) of each pair, where the metric is a mean over pairs.
     """
@@ -75,6 +76,7 @@ class Result:
     rows: tuple[Row, ...]
     realism: Realism | None
     lost: float
+    lost_targets: float
     pixels: Pixels
     values: Mapping[str, npt.NDArray[np.float64]]
 
@@ -172,13 +174,13 @@ class Evaluator:
         return Result(
             tuple(rows),
             realism(
-                np.asarray(source.features, np.float64),
                 np.asarray(target.features, np.float64),
                 np.asarray(looks.features, np.float64),
                 people[pairs.targets],
                 self.seed,
             ),
             float((looks.presence < _LOST).mean()),
+            float((target.presence < _LOST).mean()),
             made,
             {
                 row.metric.name: values[:, 0]
@@ -190,9 +192,10 @@ class Evaluator:
     def _row(self, metric: Metric, scenes: Mapping[str, Scene]) -> Row:
         found = {name: metric.rows(scene) for name, scene in scenes.items()}
         rows = {name: values for name, values in found.items() if values is not None}
-        cells = {name: cell(values, metric.statistic, self.seed) for name, values in rows.items()}
         pairs = self.pairs
         photo = pairs.sources if metric.whose == "source" else pairs.targets
+        people = pairs.photos.people[photo]
+        cells = {name: cell(values, metric.statistic, people, self.seed) for name, values in rows.items()}
         labels = {label: texts[photo] for label, texts in pairs.photos.labels.items()}
         gaps = {
             label: largest_gap(rows["swap"], texts, metric.statistic, self.seed)
@@ -225,7 +228,7 @@ class Evaluator:
             people=swap.people[has],
         )
         rows = metric.rows(scene)
-        return None if rows is None else cell(rows, metric.statistic, self.seed)
+        return None if rows is None else cell(rows, metric.statistic, scene.people, self.seed)
 
 
 def evaluate(

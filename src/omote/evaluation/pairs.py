@@ -36,7 +36,9 @@ class Pairs:
 
 
 def held_out_pairs(photos: Photos, count: int | None = None, seed: int = 1) -> Pairs:
-    """One photo of every person, given to a random photo of a random other person.
+    """People in a random ring: a photo of each is given to a photo of the next.
+
+    So everybody is a source once and a target once, and nobody counts more for having more photos.
 
     Args:
         photos: of at least two people.
@@ -51,23 +53,16 @@ def held_out_pairs(photos: Photos, count: int | None = None, seed: int = 1) -> P
         raise InputError("to swap faces it takes two people, the set has fewer")
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(people)[:count]
-    sources, others = [], []
-    for person in chosen:
-        own = rng.permutation(np.flatnonzero(photos.people == person))
-        sources.append(own[0])
-        others.append(own[1] if len(own) > 1 else -1)
-    targets = []
-    for person in chosen:
-        # a person first, so that those with many photos are no targets more often than the rest
-        guest = rng.choice(people[people != person])
-        targets.append(rng.choice(np.flatnonzero(photos.people == guest)))
+    own = [np.flatnonzero(photos.people == person) for person in chosen]
+    sources = np.array([rng.choice(numbers) for numbers in own])
+    targets = np.array([rng.choice(numbers) for numbers in (*own[1:], own[0])])
     return Pairs(
         photos,
-        np.array(sources),
-        np.array(targets),
-        np.array(others),
-        np.array(sources),
-        "held-out people: one photo of each, given to a random photo of another",
+        sources,
+        targets,
+        another_photo(photos, sources, rng),
+        sources,
+        "held-out people in a random ring: a photo of each is given to a photo of the next",
     )
 
 

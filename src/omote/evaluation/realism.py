@@ -46,26 +46,21 @@ class Realism:
     Attributes:
         halves: between two halves of the real targets; what a swap that changes nothing would get.
         swap: between the swaps of one half and the targets of the other.
-        strangers: between the sources of one half and the targets of the other: other real people.
         spread: standard deviation of the swap's over the random halvings.
         pictures: in each half.
     """
 
     halves: float
     swap: float
-    strangers: float
     spread: float
     pictures: int
 
 
-def realism(
-    source: Array, target: Array, made: Array, people: npt.NDArray[np.str_], seed: int = 0
-) -> Realism | None:
+def realism(target: Array, made: Array, people: npt.NDArray[np.str_], seed: int = 0) -> Realism | None:
     """Compare features of swaps with those of real faces.
 
     Args:
-        source: (P, F) features of the sources.
-        target: (P, F) of the targets.
+        target: (P, F) features of the targets.
         made: (P, F) of the swaps.
         people: (P,) who the targets are: nobody is in both halves.
         seed: of the halvings.
@@ -77,7 +72,7 @@ def realism(
     if not target.shape[1] or len(names) < 4:
         return None
     rng = np.random.default_rng(seed)
-    found = {"halves": target, "swap": made, "strangers": source}
+    found = {"halves": target, "swap": made}
     drawn: dict[str, list[float]] = {name: [] for name in found}
     size = 0
     for _ in range(SPLITS):

@@ -58,6 +58,7 @@ class Report:
             "metrics": [_row(row) for row in self.result.rows],
             "realism": None if self.result.realism is None else asdict(self.result.realism),
             "lost": self.result.lost,
+            "lost_targets": self.result.lost_targets,
             "pairs": [
                 {
                     "source": names[source],
@@ -127,7 +128,8 @@ class Report:
         for network in self.networks:
             yield f"- {network.role}: {network.name}, sha256 `{network.sha256[:16]}…`"
         yield f"- protocol {PROTOCOL}, Omote {__version__}"
-        yield f"- swaps in which no face is seen any more: {100 * self.result.lost:.1f} %"
+        lost, before = 100 * self.result.lost, 100 * self.result.lost_targets
+        yield f"- no face is seen in {lost:.1f} % of the swaps, and in {before:.1f} % of their targets"
         for note in self.notes:
             yield f"- **note**: {note}"
 
@@ -153,7 +155,7 @@ class Report:
         yield ""
         yield f"Fréchet distance to real faces ({found.pictures} pictures a side, mean of random halvings):"
         yield f"swaps **{found.swap:.4g}** ± {found.spread:.2g}; two halves of the real targets (no swap)"
-        yield f"{found.halves:.4g}; other real people (the sources' photos) {found.strangers:.4g}."
+        yield f"{found.halves:.4g}."
 
     def _groups(self) -> Iterator[str]:
         labels = sorted({label for row in self.result.rows for label in row.gaps})
@@ -198,7 +200,8 @@ def _cell(cell: Cell | None) -> dict[str, Any] | None:
 
 def _group(row: Row, label: str, name: str) -> str:
     group = row.groups[label][name]
-    return f"{name} {_number(group.value)} (no swap {_number(group.floor)}, {group.pairs} pairs)"
+    floor = "" if row.metric.whose == "target" else f"no swap {_number(group.floor)}, "
+    return f"{name} {_number(group.value)} ({floor}{group.pairs} pairs)"
 
 
 def _title(row: Row) -> str:

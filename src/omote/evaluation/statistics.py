@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,18 +62,28 @@ class Gap:
     chance: float
 
 
-def cell(rows: Array, statistic: Statistic, seed: int = 0) -> Cell:
-    """The number of all pairs, with the percentile interval of a bootstrap over pairs.
+def cell(rows: Array, statistic: Statistic, people: npt.NDArray[Any], seed: int = 0) -> Cell:
+    """The number of all pairs, with the percentile interval of a bootstrap.
 
+    People are drawn, not pairs: photos of one person, frames of one film, say much the same.
     Efron, Bootstrap Methods: Another Look at the Jackknife, 1979.
+
+    Args:
+        rows: (P, K).
+        statistic: what makes a number of them.
+        people: (P,) whom each pair is about.
+        seed: of the draws.
     """
-    count = len(rows)
-    value = float(statistic(rows))
+    owners = [np.flatnonzero(people == person) for person in np.unique(people)]
     rng = np.random.default_rng(seed)
-    drawn = statistic(rows[rng.integers(0, count, (_DRAWS, count))])
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.percentile(drawn, (2.5, 97.5)) if len(drawn) else (np.nan, np.nan)
-    return Cell(value, float(low), float(high), count)
+    drawn = rng.integers(0, len(owners), (_DRAWS, len(owners)))
+    if len(owners) == len(rows):
+        found = statistic(rows[np.concatenate(owners)[drawn]])
+    else:
+        found = np.array([statistic(rows[np.concatenate([owners[n] for n in draw])]) for draw in drawn])
+    found = found[np.isfinite(found)]
+    low, high = np.percentile(found, (2.5, 97.5)) if len(found) else (np.nan, np.nan)
+    return Cell(float(statistic(rows)), float(low), float(high), len(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,280 @@
+"""`omote evaluate`: painted faces, photos and films through the whole pipeline, and whatever is wrong."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omote.engines.mesh import MeshSwapper
+from omote.errors import ModelError, UsageError
+from omote.evaluation import held_out_pairs, open_panel, read_held_out
+from omote.evaluation.engines import CropSwap
+from omote.evaluation.evaluator import Evaluator
+from omote.evaluation.features import FeatureNetwork, with_output
+from omote.evaluation.judges import partiality
+from omote.faces.mesh import FaceMesh
+from omote.media import open_image
+from omote.zoo import Network, Networks, Session
+from omote.zoo.catalogue import card_of
+from tests.conftest import Command
+from tests.evaluation_faces import features_bytes, judge_bytes, painted_photos, write_networks, write_set
+from tests.networks import CATALOGUE, network
+from tests.shared_data import SHARED, needs_shared
+from tests.swap_networks import PUBLISHED, network_of, unchanging
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a set of faces and the judging networks."""
+    write_set(tmp_path / "set", painted_photos(4))
+    write_networks(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+JUDGES = ("--judge", "judge.onnx", "--expression", "expression.onnx", "--features", "features.onnx")
+
+
+def record(folder: Path) -> Any:
+    return json.loads((folder / "report.json").read_text("utf-8"))
+
+
+def metric(found: Any, name: str) -> Any:
+    return next(row for row in found["metrics"] if row["name"] == name)
+
+
+def test_a_set_of_aligned_faces(room: Path, omote: Command) -> None:
+    done = omote("evaluate", "--data", "set", *JUDGES, "-o", "report")
+    assert done.code == 0, done.err
+    assert "4 pairs" in done.out
+    found = record(room / "report")
+    assert found["swapper"] == "mesh"
+    assert found["way"] == "the engine on aligned faces alone"
+    assert [entry["role"] for entry in found["networks"]] == ["judge", "mesh", "expression", "features"]
+    assert found["networks"][0]["name"] == "judge.onnx"
+    assert found["notes"] == []
+    likeness = metric(found, "cosine_source")
+    assert likeness["no_swap"]["value"] < likeness["swap"]["value"] < likeness["own_photo"]["value"]
+    assert found["realism"]["pictures"] == 2
+    assert (room / "report" / "report.md").read_text("utf-8").startswith("# Evaluation of mesh")
+    assert open_image(room / "report" / "sheet.jpg").pixels.shape == (480, 640, 3)
+
+
+def test_the_same_seed_gives_the_same_report(room: Path, omote: Command) -> None:
+    for name in ("one", "two"):
+        assert omote("evaluate", "--data", "set", *JUDGES[:2], "-o", name, "--pairs", 3).code == 0
+    first, second = (record(room / name) for name in ("one", "two"))
+    del first["seconds"], second["seconds"]
+    assert first == second
+    assert first["counts"]["pairs"] == 3
+    assert first["notes"] == ["no expression: give --expression", "no features: give --features"]
+
+
+def test_a_network_that_changes_nothing_scores_the_floor(room: Path, omote: Command) -> None:
+    name = "blendswap_256"  # takes a picture as its source: needs no identity network
+    (room / "still.onnx").write_bytes(unchanging(PUBLISHED[name]))
+    done = omote(
+        "evaluate",
+        "--data",
+        "set",
+        *JUDGES,
+        "-o",
+        "report",
+        "--swapper",
+        "still.onnx",
+        "--contract",
+        "blendswap",
+    )
+    assert done.code == 0, done.err
+    found = record(room / "report")
+    assert found["networks"][0]["role"] == "swapper"
+    assert found["swapper"] == "still.onnx"
+    for row in found["metrics"]:
+        assert row["swap"] == row["no_swap"], row["name"]
+
+
+@pytest.fixture
+def photos(room: Path, source: Path, target: Path) -> Path:
+    for name, file in (("given", source), ("taken", target)):
+        (room / name).mkdir()
+        shutil.copy(file, room / name)
+    return room
+
+
+@pytest.mark.parametrize("way", ["crops", "pipeline"])
+def test_two_folders_of_photos(photos: Path, omote: Command, way: str) -> None:
+    done = omote(
+        "evaluate", "--sources", "given", "--targets", "taken", *JUDGES[:2], "-o", "report", "--through", way
+    )
+    assert done.code == 0, done.err
+    found = record(photos / "report")
+    assert ("pipeline" in found["way"]) == (way == "pipeline")
+    likeness = metric(found, "cosine_source")
+    assert likeness["no_swap"]["value"] < likeness["swap"]["value"] < likeness["own_photo"]["value"]
+    assert 0 < metric(found, "pose")["swap"]["value"] < 5
+    assert metric(found, "background")["swap"]["value"] < 0.5
+    assert metric(found, "same_psnr")["swap"]["value"] > 40
+
+
+def test_films(room: Path, film: Path, omote: Command) -> None:
+    (room / "films").mkdir()
+    for name in ("000.mp4", "003.mp4"):
+        shutil.copy(film, room / "films" / name)
+    (room / "pairs.json").write_text('[["000", "003"]]')
+    done = omote(
+        "evaluate", "--films", "films", "--film-pairs", "pairs.json", "--frames-per-film", 2, *JUDGES[:2],
+        "-o", "report",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = record(room / "report")
+    assert found["counts"] == {
+        "pairs": 4, "source_people": 2, "target_people": 2, "gallery": 4, "gallery_people": 2,
+        "with_another_photo": 4,
+    }  # fmt: skip
+    wanted = [f"{film}.mp4#{frame}" for film in ("003", "000") for frame in (7, 22)]
+    assert [entry["source"] for entry in found["pairs"]] == wanted
+    assert not list((room / "temporary").iterdir()), "frames of sources are cleared away"
+
+
+def test_the_whole_pipeline_and_the_engine_alone_do_much_the_same(photos: Path, omote: Command) -> None:
+    made = {}
+    for way in ("crops", "pipeline"):
+        omote(
+            "evaluate", "--sources", "given", "--targets", "taken", *JUDGES[:2], "-o", way, "--through", way
+        )
+        made[way] = open_image(photos / way / "sheet.jpg").pixels[320:480].astype(float)
+    target = open_image(photos / "crops" / "sheet.jpg").pixels[160:320].astype(float)
+    changed = np.abs(made["pipeline"] - target).mean()
+    assert np.abs(made["pipeline"] - made["crops"]).mean() < 0.3 * changed
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("--data set -o report", 2, "judge"),
+        ("--judge judge.onnx -o report", 2, "give one set of faces"),
+        ("--data set --films set --judge judge.onnx -o report", 2, "give one set of faces"),
+        ("--sources set --judge judge.onnx -o report", 2, "belong together"),
+        ("--data nowhere --judge judge.onnx -o report", 2, "nowhere: is no folder"),
+        ("--data set --judge judge.onnx --film-pairs x.json -o report", 2, "--film-pairs is for --films"),
+        ("--data set --judge judge.onnx --through pipeline -o report", 2, "have none around them"),
+        ("--data set --judge judge.onnx --through thick -o report", 2, "use crops or pipeline"),
+        ("--data set --judge judge.onnx --pairs 1 -o report", 2, "1"),
+        ("--data set --judge nobody -o report", 2, "nobody"),
+        ("--data set --judge missing.onnx -o report", 6, "missing.onnx: cannot read"),
+        ("--data set --judge expression.onnx -o report", 2, "describes an expression network"),
+        ("--data set --judge judge.onnx --swapper nothing -o report", 2, "nothing"),
+        ("--data set --judge judge.onnx --features unknown.onnx -o report", 2, "nothing says how"),
+        ("--data set --judge judge.onnx -o judge.onnx", 3, "cannot make the folder"),
+        ("--data empty --judge judge.onnx -o report", 3, "holds no table of aligned faces"),
+        ("--films empty --judge judge.onnx -o report", 3, "holds no films"),
+        ("--sources empty --targets empty --judge judge.onnx -o report", 3, "holds no photos"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    room: Path, omote: Command, words: str, code: int, message: str
+) -> None:
+    (room / "empty").mkdir()
+    (room / "unknown.onnx").write_bytes(features_bytes())
+    done = omote("evaluate", *words.split())
+    assert (done.code, done.err.count("\n")) == (code, 1), done.err
+    assert message in done.err
+    assert not (room / "report").exists()
+
+
+# --- judges ---
+
+
+def card(row: dict[str, Any]) -> Network:
+    """A swapper of one's own, with the card's row."""
+    return network_of(card_of("mine.onnx", row, CATALOGUE.contracts), unchanging(PUBLISHED["blendswap_256"]))
+
+
+def test_a_judge_that_the_swapper_was_trained_with_is_doubted() -> None:
+    judge = network(judge_bytes(), "arcface")
+    honest = {"contract": "blendswap", "note": "trained with mobilefacenet_ms1m"}
+    assert partiality(judge, None) is None
+    assert partiality(judge, card(honest)) is None
+    told = partiality(judge, card({**honest, "note": "trained with the network planted, and others"}))
+    assert told is not None
+    assert "planted" in told
+    assert "names it on its card" in told
+
+
+def test_a_judge_that_the_swapper_needs_is_doubted() -> None:
+    judge = network(judge_bytes(), "arcface")
+    swapper = card({"contract": "blendswap"})
+    needing = Network(swapper.card, swapper.session, swapper.read, {"identity": judge})
+    told = partiality(judge, needing)
+    assert told is not None
+    assert "works with it" in told
+
+
+# --- features ---
+
+
+def test_an_inner_layer_is_read_as_its_mean_over_places(tmp_path: Path) -> None:
+    features = FeatureNetwork(write_networks(tmp_path)[2])
+    picture = np.zeros((2, 32, 32, 3), np.uint8)
+    picture[0, :16, :, 0] = 255
+    picture[1] = (51, 102, 204)
+    assert features.read(picture) == pytest.approx(np.array([[0.5, 0, 0], [0.2, 0.4, 0.8]]))
+
+
+def test_a_layer_that_is_not_there_is_told() -> None:
+    with pytest.raises(ModelError, match="not a network that ONNX Runtime can load"):
+        Session(with_output(features_bytes(), "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("size = ", ModelError, "not valid TOML"),
+        ('layer = "colours"', ModelError, "needs the setting 'size'"),
+        ("size = 32\nside = 3", ModelError, "no setting 'side'"),
+        ("size = 32\nstd = [1, 1, 0]", ModelError, "cannot be divided by 0"),
+        ("size = 64", ModelError, "input 0 should be"),
+        (None, UsageError, "nothing says how this network is used"),
+    ],
+)
+def test_bad_cards_of_features(tmp_path: Path, text: str | None, error: type, message: str) -> None:
+    path = write_networks(tmp_path)[2]
+    sidecar = path.with_suffix(".toml")
+    if text is None:
+        sidecar.unlink()
+    else:
+        sidecar.write_text(text)
+    with pytest.raises(error, match=message):
+        FeatureNetwork(path)
+
+
+# --- the real ones ---
+
+
+@needs_shared
+def test_the_real_judge_knows_people_and_the_mesh_engine_keeps_expressions() -> None:
+    weights = SHARED / "weights"
+    panel = open_panel(
+        Networks(),
+        weights / "id_mobilefacenet_casia_xiaoccer_112x96.onnx",
+        weights / "expr_mediapipe_blendshapes52.onnx",
+        weights / "percep_squeezenet_v1.1.onnx",
+    )
+    assert [entry.name for entry in panel.used][:2] == ["mobilefacenet_casia", "omote-mesh"]
+    pairs = held_out_pairs(read_held_out(SHARED / "data"), 24)
+    result = Evaluator(pairs, panel.estimators).of(CropSwap(MeshSwapper(), FaceMesh()))
+    likeness = result["cosine_source"]
+    assert abs(likeness.floor.value) < 0.15
+    assert likeness.swap.value > 0.3
+    assert likeness.real_pair is None or likeness.real_pair.value > 0.4
+    assert result["retrieval"].swap.value > 50
+    assert result["pose"].swap.value < 3
+    assert result["expression_relative"].swap.value < 0.5
+    assert result["jaw"].swap.value > 0.7
+    assert result["gaze_sideways"].swap.value > 0.6
+    assert result["skin_cie76"].swap.value < 4
+    assert result["background"].swap.value < 0.1
+    assert result.lost == 0

@@ -433,12 +433,15 @@ def test_gradient_is_finite_where_features_vanish():
     assert fake.grad.isfinite().all()
 
 
-def test_gradient_is_finite_where_structure_is_opposed():
-    fake = checkerboard(96, 0.5).requires_grad_()
-    value = losses.ms_ssim_loss(fake, -fake.detach())
+def test_coarse_structure_still_counts_where_the_fine_one_is_opposed():
+    texture = checkerboard(96, 0.5)
+    shape = 0.4 * checkerboard(6, 1.0).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    fake = (texture + 0.5 * shape).requires_grad_()
+    value = losses.ms_ssim_loss(fake, shape - texture)
     value.sum().backward()
-    assert 0 < value.item() <= 1
+    assert 0 < value.item() < 1
     assert fake.grad.isfinite().all()
+    assert (fake.grad.unfold(2, 16, 16).unfold(3, 16, 16).mean((4, 5)).abs() > 1e-7).all()
 
 
 def test_gradient_is_finite_where_a_critic_is_flat():

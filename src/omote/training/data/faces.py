@@ -40,7 +40,7 @@ class FaceSet:
         label: what to call the set in messages.
     """
 
-    pixels: Tensor
+    pixels: Tensor = field(repr=False)
     border: int
     columns: Columns = field(repr=False)
     template: str = TEMPLATE

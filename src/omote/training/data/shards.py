@@ -5,11 +5,13 @@ is the crop that is aligned to the template. `dataset.json` names the template w
 Squares of another size that are named alike may share one table: its points are scaled.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,6 +150,38 @@ def open_shards(folder: Path, square: int | None = None) -> Shards:
         )
     index = np.array([rows[_name(member)] for member in members], np.int64)
     return Shards(folder, square, _template(folder), tuple(members), take(columns, index))
+
+
+def write_shards(
+    folder: Path, square: int, names: Sequence[str], coded: Iterable[bytes], limit: int
+) -> npt.NDArray[np.int64]:
+    """Write coded pictures as tars of at most `limit` bytes each (or one picture), `faces{square}-K.tar`.
+
+    Args:
+        folder: where to.
+        square: side of the pictures.
+        names: of the faces, one per picture.
+        coded: WebP.
+        limit: bytes.
+
+    Returns:
+        (N,) K of each picture. The same input gives the same bytes.
+    """
+    shards: list[int] = []
+    with contextlib.ExitStack() as stack:
+        tar, size, shard = None, 0, -1
+        for name, data in zip(names, coded, strict=True):
+            room = _BLOCK + -(-len(data) // _BLOCK) * _BLOCK
+            if tar is None or size + room > limit:
+                stack.close()
+                shard, size = shard + 1, tarfile.RECORDSIZE
+                tar = stack.enter_context(tarfile.open(folder / f"faces{square}-{shard}.tar", "w"))
+            head = tarfile.TarInfo(f"{name}.webp")
+            head.size = len(data)
+            tar.addfile(head, io.BytesIO(data))
+            size += room
+            shards.append(shard)
+    return np.array(shards, np.int64)
 
 
 def _tars(folder: Path) -> dict[int, list[Path]]:

@@ -18,14 +18,16 @@ from omote.media.sniff import reason
 
 Columns = dict[str, npt.NDArray[Any]]
 
-TEXTS = ("name", "split", "source", "identity", "sex", "licence")
-"""Columns of text."""
-NUMBERS = {"age": np.nan, "scale": np.nan, "valid": 1.0, "quality": np.nan, "yaw": np.nan, "pitch": np.nan,
-           "roll": np.nan}  # fmt: skip
+TEXTS = ("name", "split", "source", "identity", "sex", "licence", "file")
+"""Columns of text; `file` is where a face comes from, in the folder that the set was built of."""
+NUMBERS = dict.fromkeys(("age", "scale", "valid", "quality", "yaw", "pitch", "roll", "time"), np.nan) | {
+    "valid": 1.0
+}
 """Columns of numbers, and what stands for one that is not known.
 
 `age` in years; `scale` in pixels of the crop per pixel of the photo; `valid`, 0..1, is the share of the
-square that lies in the photo; `quality` 0..1; `yaw`, `pitch` and `roll` in degrees.
+square that lies in the photo; `quality` 0..1; `yaw`, `pitch` and `roll` in degrees; `time` in a
+film, in seconds.
 """
 POINTS = tuple(f"{axis}{number}" for number in range(5) for axis in "xy")
 REQUIRED = ("name", "split", "source", "identity", *POINTS)
@@ -72,7 +74,7 @@ def read_table(path: Path, scale: float = 1.0) -> Columns:
 
 def write_table(path: Path, columns: Mapping[str, npt.NDArray[Any]], shards: npt.NDArray[np.int64]) -> None:
     """Write columns as `read_table` gives them; `shards` (N,) says in which tar a face lies."""
-    titles = ("name", "shard", "split", "source", "identity", "sex", "licence", *NUMBERS, *POINTS)
+    titles = ("name", "shard", *TEXTS[1:], *NUMBERS, *POINTS)
     points = columns["points"].reshape(-1, 10)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

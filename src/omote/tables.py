@@ -15,7 +15,7 @@ def from_table(
     """Make `kind` of a table. Lists become tuples, whole numbers floats where wanted; nothing else changes.
 
     Args:
-        kind: a dataclass whose fields are bool, int, float, str, Literal, tuples of one of these, or optional.
+        kind: a dataclass whose fields are bool, int, float, str, Literal, tuples of these, or optional.
         table: key → value.
         name: of the thing that is described, for the message of an error.
         scheme: what says which keys there are: `contract 'ghost'`.

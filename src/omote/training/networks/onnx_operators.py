@@ -138,6 +138,12 @@ def _stacked(v: Values) -> Tensor:
     return torch.stack(torch.broadcast_tensors(*v))  # type: ignore[no-untyped-call]
 
 
+def _concat(v: Values, axis: int) -> Tensor:
+    batch = max(len(x) for x in v) if v[0].dim() > 1 and axis else 0
+    # A graph exported for one sample has constants for one.
+    return torch.cat([x.expand(batch, *x.shape[1:]) if batch > len(x) else x for x in v], axis)
+
+
 def _gemm(v: Values, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0) -> Tensor:
     a: Tensor = v[0].mT if transA else v[0]
     b: Tensor = v[1].mT if transB else v[1]
@@ -148,6 +154,8 @@ def _gemm(v: Values, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, tra
 def _reshape(v: Values, allowzero: int = 0) -> Tensor:
     x: Tensor = v[0]
     shape = _ints(v[1])
+    if x.shape[0] > 1 and shape[0] == 1:  # a graph exported for one sample, given a batch
+        shape[0] = x.shape[0]
     return x.reshape([x.shape[i] if size == 0 and not allowzero else size for i, size in enumerate(shape)])
 
 
@@ -291,7 +299,7 @@ OPERATORS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "BatchNormalization": _batch_norm,
     "Cast": lambda v, to, **_: v[0].to(_TYPES[to]),
     "Clip": _clip,
-    "Concat": lambda v, axis: torch.cat(tuple(v), axis),
+    "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": lambda v, value=None: torch.full(
         _ints(v[0]), float(value[0]) if value is not None else 0.0

@@ -1,0 +1,115 @@
+"""From a recipe and a face set to a trainer that is ready to run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from omote.errors import InputError, UsageError
+from omote.tables import from_table
+from omote.training.data.augment import Augmentation
+from omote.training.data.batches import Batches
+from omote.training.data.faces import FaceSet
+from omote.training.data.sampler import Sampler, balanced
+from omote.training.embeddings import embeddings_of
+from omote.training.loop import Trainer
+from omote.training.recipe import Recipe
+from omote.training.systems import ONE_SHOT
+from omote.training.systems.oneshot import Identities, Task
+from omote.training.teachers.identity import identity_teacher
+
+_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a run happens.
+
+    Attributes:
+        folder: of the run: checkpoint, log, sheets.
+        device: `auto`, `cpu`, `cuda`, `mps`.
+        devices: how many of them.
+        cache: where embeddings are kept.
+    """
+
+    folder: Path
+    device: str = "auto"
+    devices: int = 1
+    cache: Path | None = None
+
+
+def fabric_for(recipe: Recipe, where: Where) -> Fabric:
+    """Open the devices. With several, this program is started once for each.
+
+    Raises:
+        UsageError: there is no such device, or the batch does not divide evenly.
+    """
+    if recipe.run.batch % where.devices:
+        raise UsageError(
+            f"run.batch = {recipe.run.batch} does not divide evenly over {where.devices} devices"
+        )
+    try:
+        fabric = Fabric(
+            accelerator=where.device,
+            devices=where.devices,
+            strategy="ddp" if where.devices > 1 else "auto",
+            precision=_PRECISIONS[recipe.run.precision],  # type: ignore[arg-type]
+        )
+        fabric.launch()
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"device {where.device}: {str(error).splitlines()[0]}") from error
+    return fabric
+
+
+def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Trainer:
+    """Build networks, teachers and batches; nothing is written yet.
+
+    Raises:
+        UsageError: the recipe names something that there is not.
+        InputError: the faces do not suffice.
+        ModelError: a teacher is not on the machine.
+    """
+    if recipe.system not in ONE_SHOT:
+        raise UsageError(
+            f"recipe {recipe.name}: no system '{recipe.system}': there are {', '.join(ONE_SHOT)}"
+        )
+    what = f"recipe {recipe.name}"
+    settings_kind, system_kind = ONE_SHOT[recipe.system]
+    settings = from_table(settings_kind, recipe.table("networks"), what, "[networks]", UsageError)
+    augment = from_table(Augmentation, recipe.table("augment"), what, "[augment]", UsageError)
+    faces.require(faces=recipe.run.batch, people=2, purpose=f"{what} with run.batch = {recipe.run.batch}")
+    data, device = recipe.data, fabric.device
+    sampler = Sampler(
+        faces.columns["person"],
+        same_photo=data.same_photo,
+        other_photo=data.other_photo,
+        seed=recipe.run.seed,
+        weights=_weights(faces, data.balance, what),
+    )
+    batches = Batches(faces, sampler, augment, recipe.run.batch, data.size, device)
+    reference = recipe.table("teachers").get("identity")
+    if not isinstance(reference, str):
+        raise UsageError(f"{what}: [teachers] needs 'identity': a network of the zoo, a path, or 'pixels'")
+    teacher = identity_teacher(reference).to(device)
+    table = embeddings_of(faces, teacher, device, where.cache)
+    torch.manual_seed(recipe.run.seed)  # of the first weights
+    task = Task(Identities(teacher, table), data.size, data.same_photo + data.other_photo, device)
+    system = system_kind(settings, task)
+    facts = {
+        "faces": faces.digest,
+        "face_count": len(faces),
+        "people": faces.people,
+        "sources": sorted(set(map(str, faces.columns["source"]))),
+        "teacher": teacher.digest,
+    }
+    where.folder.mkdir(parents=True, exist_ok=True)
+    return Trainer(recipe, system, batches, where.folder, fabric, facts)
+
+
+def _weights(faces: FaceSet, column: str | None, what: str) -> object:
+    if column is None:
+        return None
+    if column not in faces.columns:
+        raise InputError(f"{what}: data.balance = '{column}', but {faces.label} has no such column")
+    return balanced(faces.columns[column])

@@ -1,0 +1,141 @@
+"""What `omote train` does: reads the recipe, opens the faces, trains, and tells how it went."""
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omote.errors import UsageError
+from omote.training import checkpoint
+from omote.training.assembly import Where, assemble, fabric_for
+from omote.training.data.faces import FaceSet
+from omote.training.loop import Stop, Trainer
+from omote.training.recipe import Recipe, load_recipe, recipes
+from omote.training.smoke import drawn_faces, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of the command; see `omote train --help`."""
+
+    recipe: str
+    data: Path | None
+    output: Path | None
+    resume: bool = False
+    assignments: tuple[str, ...] = ()
+    minutes: float | None = None
+    smoke: bool = False
+    device: str = "auto"
+    devices: int = 1
+    cache: Path | None = None
+    show: bool = False
+
+
+def recipe_table() -> str:
+    """The recipes that come with Omote, a line each."""
+    names = recipes()
+    width = max(map(len, names))
+    return "\n".join(f"{name:<{width}}  {load_recipe(name).about}" for name in names)
+
+
+def run(request: Request) -> str:
+    """Train as asked. Returns a line if the user stopped it, else nothing.
+
+    Raises:
+        OmoteError: the request, the data or the training itself is at fault.
+    """
+    recipe = load_recipe(request.recipe, request.assignments, smoke=request.smoke)
+    if request.show:
+        print(as_toml(recipe.content))
+        return ""
+    if request.smoke:
+        with tempfile.TemporaryDirectory() as scratch:
+            return _train(request, recipe, request.output or Path(scratch))
+    if request.data is None or request.output is None:
+        raise UsageError("give --data FOLDER and --output FOLDER (or --smoke, which needs neither)")
+    return _train(request, recipe, request.output)
+
+
+def _train(request: Request, recipe: Recipe, folder: Path) -> str:
+    path = folder / checkpoint.NAME
+    if path.exists() and not request.resume:
+        raise UsageError(
+            f"{path}: a run is there: --resume goes on with it, another --output starts a new one"
+        )
+    if request.resume and not path.exists():
+        raise UsageError(f"{path}: no run to resume; start one without --resume")
+    where = Where(folder, request.device, request.devices, request.cache)
+    fabric = fabric_for(recipe, where)
+    faces = _faces(request, recipe)
+    trainer = assemble(recipe, faces, where, fabric)
+    if request.resume:
+        trainer.resume()
+    first = fabric.is_global_zero
+    if first:
+        print(
+            f"{recipe.name}: {len(faces):,} faces of {faces.people:,} people, {fabric.device}, "
+            f"{trainer.seen:,} of {recipe.run.samples:,} samples seen",
+            flush=True,
+        )
+    with _stoppable() as stop:
+        trainer.run(request.minutes, stop)
+    if stop.asked:
+        return f"interrupted after {trainer.seen:,} samples; {path} is whole: --resume goes on"
+    if request.smoke and first:
+        _report(trainer, recipe)
+    elif first:
+        print(f"{trainer.seen:,} samples seen; {path}")
+    return ""
+
+
+def _faces(request: Request, recipe: Recipe) -> FaceSet:
+    if request.data is None:
+        return drawn_faces()
+    return FaceSet.open(request.data, split="train", where=recipe.data.where, cache=request.cache)
+
+
+def _report(trainer: Trainer, recipe: Recipe) -> None:
+    found = judge(trainer, ("reconstruction", "identity"))
+    for name, (begin, end) in found.losses.items():
+        print(f"{name:<16} {begin:.4g} -> {end:.4g}")
+    print(f"{'overfitted to':<16} {found.psnr:.1f} dB on {len(trainer.batches.faces)} faces")
+
+
+@contextmanager
+def _stoppable() -> Iterator[Stop]:
+    """Let Ctrl-C and a polite kill end the step at hand, not cut it."""
+    stop = Stop()
+
+    def ask(number: int, frame: Any) -> None:
+        stop.asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def as_toml(table: dict[str, Any], above: tuple[str, ...] = ()) -> str:
+    """Write a table of strings, numbers, lists and tables as TOML."""
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    lines = [f"[{'.'.join(above)}]"] if above and (plain or not table) else []
+    lines += [f"{key} = {_literal(value)}" for key, value in plain.items()]
+    blocks = ["\n".join(lines)] if lines else []
+    blocks += [as_toml(value, (*above, key)) for key, value in table.items() if isinstance(value, dict)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_literal, value))}]"
+    return repr(value)

@@ -1,0 +1,46 @@
+"""The random numbers of a step: drawn for the whole batch, whoever computes which part of it."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from omote.training.data.seeds import generator
+
+_NETWORKS = 3
+"""The stream of numbers for what happens in the networks and losses; data has its own."""
+
+
+class Draws:
+    """Random numbers that follow from the seed and the step alone.
+
+    Every call draws one row per sample of the whole batch and returns the rows of this part. So two processes
+    with half the batch each, or one that must take it in pieces, see the numbers that one process would see;
+    and a resumed run needs no saved state of a generator. Calls must come in the same order in every part.
+
+    Args:
+        seed: of the run.
+        step: number of the step.
+        batch: samples of the whole batch.
+        part: which of them are here.
+        device: where the numbers are wanted.
+    """
+
+    def __init__(self, seed: int, step: int, batch: int, part: slice, device: torch.device) -> None:
+        self._random = generator(seed, step, _NETWORKS)
+        self._batch, self._part, self._device = batch, part, device
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """(part, *shape) float32 in [low, high)."""
+        return self._rows(self._random.random((self._batch, *shape), np.float32) * (high - low) + low)
+
+    def normal(self, *shape: int) -> Tensor:
+        """(part, *shape) float32, standard normal."""
+        return self._rows(self._random.standard_normal((self._batch, *shape), np.float32))
+
+    def choice(self, below: int) -> int:
+        """One number in [0, below) for the whole batch."""
+        return int(self._random.integers(below))
+
+    def _rows(self, drawn: npt.NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(drawn[self._part]).to(self._device)

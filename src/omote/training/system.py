@@ -1,0 +1,84 @@
+"""What the loop trains: a system is networks, what a step shares between them, and a table of phases."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from omote.training.data.batches import Batch
+from omote.training.draws import Draws
+
+Terms = dict[str, Tensor]
+"""Loss → its value per sample, (B,) float32, not yet weighted; 0 where it does not concern a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where training stands.
+
+    Attributes:
+        seen: samples seen before this step.
+        weights: loss → its weight now. What weighs nothing need not be computed.
+        draws: the random numbers of this step.
+    """
+
+    seen: int
+    weights: Mapping[str, float]
+    draws: Draws
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One network's turn in a step.
+
+    Attributes:
+        network: which of the system's networks it trains; it has an optimiser of its own.
+        losses: (what `prepare` made, moment) → terms. Each must have a weight in the recipe.
+        every: steps between its turns (lazy regularisation); its gradients count `every` fold.
+    """
+
+    network: str
+    losses: Callable[[Any, Moment], Terms]
+    every: int = 1
+
+
+class System(Protocol):
+    """Networks and losses of one recipe.
+
+    Attributes:
+        networks: name → what is trained and kept in checkpoints.
+        averaged: which of them has a moving average of its weights; that one is exported.
+        average: the average itself; the loop keeps it up to date.
+        phases: their turns in a step. All are computed with the weights before the step, then all networks
+            move, so taking a batch in pieces changes nothing.
+    """
+
+    networks: Mapping[str, nn.Module]
+    averaged: str
+    average: nn.Module
+    phases: tuple[Phase, ...]
+
+    def prepare(self, batch: Batch, moment: Moment) -> Any:
+        """What the phases of a step share: above all the generated pictures, with their graph."""
+        ...
+
+    def observed(self, shared: Any) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Numbers for the log and the guards: name → values (B,), and which samples (B,) they concern."""
+        ...
+
+    def sheet(self, batch: Batch) -> Tensor:
+        """Pictures to look at, of the average: (rows, columns, 3, S, S), [-1, 1]."""
+        ...
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, share: float) -> None:
+    """Move the average towards the network by `share`: weights and float statistics; counters are copied."""
+    theirs = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    ours = {**dict(average.named_parameters()), **dict(average.named_buffers())}
+    floats = [name for name, value in ours.items() if value.is_floating_point()]
+    torch._foreach_lerp_([ours[n] for n in floats], [theirs[n].to(ours[n].dtype) for n in floats], share)
+    for name in ours.keys() - set(floats):
+        ours[name].copy_(theirs[name])

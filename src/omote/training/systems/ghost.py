@@ -1,0 +1,138 @@
+"""FaceShifter's AEI-Net as GHOST trains it: attributes by an encoder, identity by AAD layers, then the gaze.
+
+Li et al., "FaceShifter: Towards High Fidelity And Occlusion Aware Face Swapping", CVPR 2020; Groshev et al.,
+"GHOST: A New Face Swap Approach for Image and Video Domains", IEEE Access 2022.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from omote.faces.contours import LEFT_IRIS, RIGHT_IRIS
+from omote.training import losses
+from omote.training.data.batches import Batch
+from omote.training.exported import Exported
+from omote.training.networks.aei import AEINet
+from omote.training.networks.attributes import EncoderKind
+from omote.training.networks.blocks import Norm
+from omote.training.networks.discriminators import MultiScaleDiscriminator
+from omote.training.system import Moment, Phase, Terms
+from omote.training.systems.oneshot import Swap, Task, sheet
+from omote.training.teachers.mesh import MeshTeacher
+
+PUPILS = (LEFT_IRIS[0], RIGHT_IRIS[0])
+"""The centres of the irises among the 478 points: they stand for the pupils of GHOST's 98-point network."""
+
+
+@dataclass(frozen=True, slots=True)
+class GhostSettings:
+    """The table `[networks]`; see `AEINet` and `MultiScaleDiscriminator`."""
+
+    layers: int = 2
+    encoder: EncoderKind = "unet"
+    width: int = 32
+    limit: int = 1024
+    norm: Norm = "batch"
+    judge_width: int = 64
+    judge_halvings: int = 5
+    judge_scales: int = 3
+    judge_norm: Norm = "instance"
+
+
+class GhostSystem:
+    """AEI-Net and its discriminator. Real pictures are the sources, as published.
+
+    Losses: `adversarial`, `attributes`, `identity`, `reconstruction` (pairs of one person) and, where it has
+    a weight, `eyes`; `discriminator`.
+
+    Args:
+        settings: of the networks.
+        task: what is asked for.
+    """
+
+    averaged = "generator"
+
+    def __init__(self, settings: GhostSettings, task: Task) -> None:
+        self.settings, self.task = settings, task
+        self.generator = AEINet(
+            task.size,
+            task.identities.teacher.width,
+            settings.layers,
+            settings.encoder,
+            settings.width,
+            settings.limit,
+            settings.norm,
+        ).to(task.device)
+        self.discriminator = MultiScaleDiscriminator(
+            settings.judge_scales,
+            settings.judge_width,
+            settings.judge_halvings,
+            padding=2,
+            norm=settings.judge_norm,
+            limit=8 * settings.judge_width,
+        ).to(task.device)
+        self.networks: Mapping[str, nn.Module] = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+        }
+        self.average = deepcopy(self.generator).requires_grad_(False).eval()
+        self.phases = (Phase("discriminator", self._judge), Phase("generator", self._make))
+        self.mesh = MeshTeacher().to(task.device).eval()
+
+    def prepare(self, batch: Batch, moment: Moment) -> Swap:
+        """Swap the batch and look at the result."""
+        return Swap.of(self.task, batch, moment.draws, self.generator)
+
+    def observed(self, shared: Swap) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """See `Swap.observed`."""
+        return shared.observed()
+
+    def swap(self, target: Tensor, embedding: Tensor) -> Tensor:
+        """The average's swap: targets (B, 3, S, S) in -1..1, raw embeddings → pictures in -1..1."""
+        result: Tensor = self.average(target, embedding)
+        return result
+
+    def sheet(self, batch: Batch) -> Tensor:
+        """See `oneshot.sheet`."""
+        return sheet(self.task, batch, self.swap)
+
+    def export(self) -> Exported:
+        """The graph of the public files: target in -1..1, embedding at its own length → picture in -1..1."""
+        size, width = self.task.size, self.task.identities.teacher.width
+        return Exported(
+            module=self.average,
+            inputs={"target": torch.rand(2, 3, size, size) * 2 - 1, "source": torch.randn(2, width)},
+            outputs=("output",),
+            contract="ghost_original",
+            settings={"side": size},
+        )
+
+    def _judge(self, shared: Swap, moment: Moment) -> Terms:
+        values = losses.hinge_discriminator_loss(
+            real=self._logits(shared.batch.source), fake=self._logits(shared.fake.detach()), scales="sum"
+        )
+        return {"discriminator": 0.5 * shared.of_different_people(values)}
+
+    def _logits(self, pictures: Tensor) -> list[Tensor]:
+        return [verdict.logits for verdict in self.discriminator(pictures)]
+
+    def _make(self, shared: Swap, moment: Moment) -> Terms:
+        target = shared.batch.target
+        adversarial = losses.clipped_hinge_generator_loss(self._logits(shared.fake), scales="sum")
+        terms = {
+            "adversarial": shared.of_different_people(adversarial),
+            "attributes": losses.attribute_loss(
+                self.generator.attributes(shared.fake), self.generator.attributes(target)
+            ),
+            "identity": losses.identity_loss(shared.seen, shared.source),
+            "reconstruction": shared.of_one_person(losses.half_l2_reconstruction_loss(shared.fake, target)),
+        }
+        if moment.weights.get("eyes"):
+            back = shared.batch.back
+            terms["eyes"] = losses.eye_point_loss(
+                lambda pictures: self.mesh(pictures, back), shared.fake, target, PUPILS
+            )
+        return terms

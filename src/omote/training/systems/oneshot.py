@@ -1,0 +1,116 @@
+"""What the systems of one-shot swappers have in common: identities, numbers to watch, and the sheet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from omote.training.data.batches import Batch
+from omote.training.data.crops import compose
+from omote.training.data.sampler import OTHER_PERSON
+from omote.training.draws import Draws
+from omote.training.teachers.identity import IdentityTeacher
+
+_SHIFT = 0.03
+"""How far crops are moved, either way, before the teacher looks, as a part of -1..1: a teacher that always
+sees the same pixels is easier to fool than to please."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Identities:
+    """The people of a face set, through the eyes of a teacher.
+
+    Attributes:
+        teacher: the network.
+        table: (N, D) raw embeddings of the set, by face.
+    """
+
+    teacher: IdentityTeacher
+    table: Tensor
+
+    def of(self, index: Tensor) -> Tensor:
+        """Raw embeddings (B, D) of faces of the set."""
+        return self.table[index]
+
+    def seen(self, pictures: Tensor, back: Tensor, draws: Draws) -> Tensor:
+        """Raw embeddings (B, D) of pictures in the framing of an augmented target, with gradient."""
+        shift = draws.uniform(2, 1, low=-_SHIFT, high=_SHIFT)
+        eye = torch.eye(2, device=pictures.device).expand(len(pictures), 2, 2)
+        return self.teacher(pictures, compose(torch.cat([eye, shift], 2), back))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What a one-shot system is asked for, beside its networks.
+
+    Attributes:
+        identities: the people.
+        size: side of the pictures.
+        same_person: share of pairs of one person.
+        device: where to train.
+    """
+
+    identities: Identities
+    size: int
+    same_person: float
+    device: torch.device
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swap:
+    """What the phases of a one-shot swapper share.
+
+    Attributes:
+        task: what is asked for.
+        batch: targets and sources.
+        source: (B, D) raw embeddings of the sources.
+        target: (B, D) of the targets.
+        fake: (B, 3, S, S) the swapped targets, with their graph.
+        seen: (B, D) raw embeddings of the fakes, with their graph.
+    """
+
+    task: Task
+    batch: Batch
+    source: Tensor
+    target: Tensor
+    fake: Tensor
+    seen: Tensor
+
+    @classmethod
+    def of(cls, task: Task, batch: Batch, draws: Draws, swap: Callable[[Tensor, Tensor], Tensor]) -> "Swap":
+        """Swap a batch and look at the result; `swap` takes targets and raw embeddings of sources."""
+        people = task.identities
+        source, target = people.of(batch.source_index), people.of(batch.target_index)
+        fake = swap(batch.target, source).float()
+        return cls(task, batch, source, target, fake, people.seen(fake, batch.back, draws))
+
+    def of_one_person(self, values: Tensor) -> Tensor:
+        """Values (B,) of pairs of one person, 0 for the others; their mean is that of those pairs alone."""
+        chosen = self.batch.kind != OTHER_PERSON
+        return torch.where(chosen, values, 0.0) / max(self.task.same_person, 1e-6)
+
+    def of_different_people(self, values: Tensor) -> Tensor:
+        """Likewise for the pairs of different people."""
+        chosen = self.batch.kind == OTHER_PERSON
+        return torch.where(chosen, values, 0.0) / max(1 - self.task.same_person, 1e-6)
+
+    def observed(self) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Likeness to source and to target (different people), distance to the target (one person)."""
+        different = self.batch.kind == OTHER_PERSON
+        with torch.no_grad():
+            return {
+                "likeness": (F.cosine_similarity(self.seen, self.source), different),
+                "target_likeness": (F.cosine_similarity(self.seen, self.target), different),
+                "distance": ((self.fake.float() - self.batch.target).abs().mean((1, 2, 3)), ~different),
+            }
+
+
+@torch.no_grad()
+def sheet(task: Task, batch: Batch, swap: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Rows of source, target, swap, and target with its own identity: (B, 4, 3, S, S)."""
+    people = task.identities
+    swapped = swap(batch.target, people.of(batch.source_index))
+    own = swap(batch.target, people.of(batch.target_index))
+    return torch.stack([batch.source, batch.target, swapped, own], 1)

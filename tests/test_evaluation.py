@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from omote.errors import ModelError
-from omote.evaluation import METRICS, Evaluator, Pairs, Report, Result, evaluate, held_out_pairs
+from omote.evaluation import METRICS, Evaluator, Pairs, Report, Result, evaluate, held_out_pairs, on_inner
 from omote.evaluation.judges import Used
 from tests.evaluation_faces import estimators, painted_photos
 
@@ -126,6 +126,23 @@ def test_networks_that_are_not_given_leave_their_metrics_out(pairs: Pairs, evalu
         "expression", "expression_relative", "jaw", "smile", "blink"
     }  # fmt: skip
     assert result.realism is None
+
+
+def test_a_swapper_of_crops_leaves_the_border(pairs: Pairs) -> None:
+    pixels = pairs.photos.pixels
+    seen = []
+
+    def swap(targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        seen.append((targets, sources))
+        return 255 - targets
+
+    made = on_inner(swap)(pixels[:2], pixels[2:4])
+    ((targets, sources),) = seen
+    assert (targets == pixels[:2, 16:144, 16:144]).all()
+    assert (sources == pixels[2:4, 16:144, 16:144]).all()
+    assert (made[:, 16:144, 16:144] == 255 - targets).all()
+    made[:, 16:144, 16:144] = targets
+    assert (made == pixels[:2]).all()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from omote.engines.mesh import MeshSwapper
 from omote.errors import ModelError, UsageError
@@ -22,6 +23,7 @@ from omote.zoo.catalogue import card_of
 from tests.conftest import Command
 from tests.evaluation_faces import features_bytes, judge_bytes, painted_photos, write_networks, write_set
 from tests.networks import CATALOGUE, network
+from tests.planted import planted
 from tests.shared_data import SHARED, needs_shared
 from tests.swap_networks import PUBLISHED, network_of, unchanging
 
@@ -151,6 +153,13 @@ def test_the_whole_pipeline_and_the_engine_alone_do_much_the_same(photos: Path, 
     assert np.abs(made["pipeline"] - made["crops"]).mean() < 0.3 * changed
 
 
+def points_bytes() -> bytes:
+    """A network of 68 landmarks: all of them the first of five points."""
+    nodes = [helper.make_node("Gather", ["input", "first"], ["output"], axis=1)]
+    ports = {"input": ["batch", 5, 2]}, {"output": ["batch", 68, 2]}
+    return planted(nodes, {"first": np.zeros(68, np.int64)}, *ports)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -168,6 +177,9 @@ def test_the_whole_pipeline_and_the_engine_alone_do_much_the_same(photos: Path, 
         ("--data set --judge expression.onnx -o report", 2, "describes an expression network"),
         ("--data set --judge judge.onnx --swapper nothing -o report", 2, "nothing"),
         ("--data set --judge judge.onnx --features unknown.onnx -o report", 2, "nothing says how"),
+        ("--data set --judge judge.onnx --mesh 2dfan4 -o report", 6, "2dfan4"),
+        ("--data set --judge judge.onnx --mesh points.onnx -o report", 2, "gives no 478-point mesh"),
+        ("--data set --judge judge.onnx --mesh nobody -o report", 2, "nobody"),
         ("--data set --judge judge.onnx -o judge.onnx", 3, "cannot make the folder"),
         ("--data empty --judge judge.onnx -o report", 3, "holds no table of aligned faces"),
         ("--films empty --judge judge.onnx -o report", 3, "holds no films"),
@@ -179,6 +191,8 @@ def test_what_is_wrong_is_told_in_one_line(
 ) -> None:
     (room / "empty").mkdir()
     (room / "unknown.onnx").write_bytes(features_bytes())
+    (room / "points.onnx").write_bytes(points_bytes())
+    (room / "points.toml").write_text('contract = "five_to_68"')
     done = omote("evaluate", *words.split())
     assert (done.code, done.err.count("\n")) == (code, 1), done.err
     assert message in done.err

@@ -52,6 +52,10 @@ def evaluate(
     features: Annotated[
         Path | None, typer.Option(help="ONNX file whose features measure realism, such as Inception.")
     ] = None,
+    mesh: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="Mesh network by which pose, expression and gaze are read."),
+    ] = "omote-mesh",
     sheet_source: Annotated[
         str | None, typer.Option(help="Sets whose faces the contact sheet may show, by commas.")
     ] = None,
@@ -75,6 +79,7 @@ def evaluate(
             judge=judge,
             expression=expression,
             features=features,
+            mesh=mesh,
             through=through,
             seed=seed,
             progress=lambda done, total: report(Progress(done, total)),

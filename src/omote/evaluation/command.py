@@ -18,6 +18,7 @@ from omote.evaluation.judges import open_panel, partiality, used
 from omote.evaluation.pairs import Pairs, crossed_pairs, held_out_pairs
 from omote.evaluation.photos import joined
 from omote.evaluation.report import Report
+from omote.faces.mesh import FaceMesh
 from omote.pipelines import SwapSettings
 from omote.pipelines.choose import MESH_ENGINE, make_finder, make_masking, make_swapper, open_networks
 from omote.zoo import Network, Networks
@@ -95,6 +96,7 @@ def run(
     judge: str | Path,
     expression: str | Path | None = None,
     features: Path | None = None,
+    mesh: str | Path = "omote-mesh",
     through: str | None = None,
     seed: int = 1,
     progress: Progress = lambda done, total: None,
@@ -108,6 +110,7 @@ def run(
         judge: identity network: a name of the catalogue, or a file.
         expression: network of 52 blendshapes, likewise.
         features: ONNX file for realism.
+        mesh: network of the 478-point mesh that judges.
         through: `crops` or `pipeline`; the pipeline unless the faces are cut out already.
         seed: of all that is drawn.
         progress: told how many faces of how many were looked at, first real ones, then swaps.
@@ -127,7 +130,7 @@ def run(
         )
     way = through or ("crops" if faces.data is not None else "pipeline")
     networks = networks or open_networks(settings, 1)
-    panel = open_panel(networks, judge, expression, features)
+    panel = open_panel(networks, judge, expression, features, mesh)
     swapper = make_swapper(settings, networks)
     network = _network(settings, networks)
     pairs, notes = faces.read(settings, networks, seed)
@@ -169,7 +172,9 @@ def _swapped(
 ) -> Result:
     if way == "crops":
         masking, _ = make_masking(settings, networks)
-        return evaluator.of(CropSwap(swapper, evaluator.estimators.mesh, masking))
+        return evaluator.of(
+            CropSwap(swapper, FaceMesh(networks.open("omote-mesh", "landmarks"), passes=2), masking)
+        )
     with PipelineSwap(evaluator.pairs.photos, settings, networks, swapper) as swap:
         return evaluator.of_pairs(swap)
 

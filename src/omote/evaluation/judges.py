@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from omote.errors import UsageError
 from omote.evaluation.features import FeatureNetwork
 from omote.evaluation.looks import Estimators
 from omote.faces.expression import EXPRESSIONS
 from omote.faces.identity import RECOGNISERS
+from omote.faces.landmarks import LANDMARKERS
 from omote.faces.mesh import FaceMesh
 from omote.zoo import Network, Networks
 
@@ -36,6 +38,7 @@ def open_panel(
     judge: str | Path,
     expression: str | Path | None = None,
     features: Path | None = None,
+    mesh: str | Path = "omote-mesh",
 ) -> Panel:
     """Open the networks that judge.
 
@@ -44,14 +47,20 @@ def open_panel(
         judge: identity network: a name of the catalogue, or a file.
         expression: network of 52 blendshapes: likewise; without it there are no expressions in the report.
         features: ONNX file for realism; see `FeatureNetwork`.
+        mesh: network of the 478-point mesh, by which pose, expression and gaze are read; for a swapper that
+            was trained with Omote's own, another one is the better witness.
 
     Raises:
         UsageError: there is no network of that name, or it is not known how to use a file.
         ModelError: a network is missing or does not meet its contract.
     """
-    mesh = networks.open("omote-mesh", "landmarks")
-    recogniser = networks.open(judge, "identity")
-    entries = [used("judge", recogniser), used("mesh", mesh)]
+    recogniser, mesher = networks.open(judge, "identity"), networks.open(mesh, "landmarks")
+    entries = [used("judge", recogniser), used("mesh", mesher)]
+    landmarker = LANDMARKERS[mesher.card.adapter](mesher)
+    if not isinstance(landmarker, FaceMesh):
+        raise UsageError(
+            f"{mesh}: gives no 478-point mesh; --mesh takes networks that do, such as omote-mesh"
+        )
     reader = None
     if expression is not None:
         network = networks.open(expression, "expression")
@@ -61,7 +70,7 @@ def open_panel(
     if depths is not None:
         entries.append(Used("features", depths.name, depths.sha256))
     estimators = Estimators(
-        RECOGNISERS[recogniser.card.adapter](recogniser), FaceMesh(mesh, passes=2), reader, depths
+        RECOGNISERS[recogniser.card.adapter](recogniser), FaceMesh(mesher, passes=2), reader, depths
     )
     return Panel(estimators, tuple(entries), recogniser)
 

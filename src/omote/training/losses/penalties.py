@@ -51,8 +51,8 @@ def approximate_r1_penalty(critic: Critic, real: Pictures, noise: Pictures, sigm
         noise: drawn from the normal distribution, of the shape of the pictures.
         sigma: step, in units of the picture.
 
-    Source: Lin et al. 2025 (adversarial post-training), who leave out the division: their weight 100 at σ =
-    0.01 is γ = 0.02.
+    Source: Lin et al. 2025 (adversarial post-training), who leave out the division: a weight λ there is γ = 2
+    λ σ².
     """
     same_shape(noise, real)
     with torch.autocast(real.device.type, enabled=False):

@@ -116,12 +116,17 @@ def test_gradients_reach_all_of_it_and_the_picture(build):
     assert picture.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("build", [ghost_discriminator, spectral_discriminator])
-def test_samples_are_judged_one_by_one(build):
-    net = build(width=8).eval()
+@pytest.mark.parametrize("build", BUILDERS)
+def test_only_batch_normalisation_lets_samples_change_each_other(build):
+    net = build(width=8)
     pictures = noise(3, 3, 128, 128)
-    for together, alone in zip(net(pictures), net(pictures[1:2]), strict=True):
-        torch.testing.assert_close(together.logits[1:2], alone.logits, atol=1e-4, rtol=1e-4)
+    for _ in range(50):  # spectral normalisation settles
+        net(pictures)
+    same = [
+        torch.allclose(together.logits[1:2], alone.logits, atol=1e-4, rtol=1e-3)
+        for together, alone in zip(net(pictures), net(pictures[1:2]), strict=True)
+    ]
+    assert same == [build is not simswap_discriminator] * len(same)
 
 
 def test_the_gradient_penalty_can_be_differentiated_again():

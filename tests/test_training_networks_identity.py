@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from omote.training.networks.arcface import ArcFaceHead  # noqa: E402
 from omote.training.networks.hear import HEARNet  # noqa: E402
-from omote.training.networks.identity import IRNet, MobileFaceNet, ScaleMaps  # noqa: E402
+from omote.training.networks.identity import Inverted, IRBlock, IRNet, MobileFaceNet, ScaleMaps  # noqa: E402
 from omote.training.networks.regions import RegionNet  # noqa: E402
 
 
@@ -83,6 +83,17 @@ def test_each_place_of_the_last_map_has_weights_of_its_own():
     assert (net.head(last) - net.head(last.roll(1, dims=3))).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize(("stride", "outputs", "same"), [(1, 6, True), (2, 6, False), (1, 8, False)])
+def test_residuals_go_round_what_keeps_its_shape(stride, outputs, same):
+    inverted, block = Inverted(6, outputs, stride, 2).eval(), IRBlock(6, outputs, stride).eval()
+    for unit in (inverted, block):
+        torch.nn.init.zeros_(unit.body[-1].weight)
+    x = noise(2, 6, 8, 8)
+    expected = x if same else torch.zeros(2, outputs, 8 // stride, 8 // stride)
+    torch.testing.assert_close(inverted(x), expected)
+    torch.testing.assert_close(block(x), x if same else block.shortcut(x))
+
+
 def test_the_scale_of_ir_embeddings_is_not_trained():
     head = small(IRNet).head[-1]
     assert not head.weight.requires_grad
@@ -117,6 +128,8 @@ def test_arcface_logits_fall_with_the_angle_all_the_way():
 @pytest.mark.parametrize("sign", [1, -1])
 def test_arcface_gradients_are_finite_where_the_angle_has_none(sign):
     head = ArcFaceHead(4, 3)
+    with torch.no_grad():
+        head.centres[0] = torch.tensor([1.0, 0.0, 0.0, 0.0])
     embeddings = (sign * head.centres[:1].detach()).requires_grad_()
     F.cross_entropy(head(embeddings, torch.tensor([0])), torch.tensor([0])).backward()
     assert embeddings.grad.isfinite().all()

@@ -55,7 +55,12 @@ class AADUnit(nn.Module):
         self.aad = AAD(inputs, attributes, identity)
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
 
-    def forward(self, x: Tensor, attributes: Tensor, identity: Tensor) -> Float[Tensor, "b k h w"]:
+    def forward(
+        self,
+        x: Float[Tensor, "b c h w"],
+        attributes: Float[Tensor, "b a h w"],
+        identity: Float[Tensor, "b d"],
+    ) -> Float[Tensor, "b k h w"]:
         """(B, C, H, W), (B, A, H, W), (B, D) → (B, K, H, W)."""
         result: Tensor = self.conv(self.aad(x, attributes, identity).relu())
         return result
@@ -70,7 +75,12 @@ class AADBlock(nn.Module):
         self.units = nn.ModuleList(AADUnit(*pair, attributes, identity) for pair in pairwise(widths))
         self.shortcut = AADUnit(inputs, outputs, attributes, identity) if inputs != outputs else None
 
-    def forward(self, x: Tensor, attributes: Tensor, identity: Tensor) -> Float[Tensor, "b k h w"]:
+    def forward(
+        self,
+        x: Float[Tensor, "b c h w"],
+        attributes: Float[Tensor, "b a h w"],
+        identity: Float[Tensor, "b d"],
+    ) -> Float[Tensor, "b k h w"]:
         """(B, C, H, W), (B, A, H, W), (B, D) → (B, K, H, W)."""
         inner = x
         for unit in self.units:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omote._version import __version__
-from omote.cli import demo, doctor, evaluate, faces, models, swap
+from omote.cli import dataset, demo, doctor, evaluate, faces, models, swap, train
 from omote.cli.config import load_config
 from omote.cli.console import help_if_alone
 from omote.errors import OmoteError
@@ -31,6 +31,8 @@ app.command("faces")(faces.faces)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("train")(train.train)
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 
 

@@ -64,6 +64,16 @@ def test_gaze_is_told_in_eye_widths_whatever_the_roll(roll: float) -> None:
     assert gaze_of(mesh) == pytest.approx([0.2, -0.1], abs=1e-4)
 
 
+def test_the_far_eye_of_a_turned_head_has_little_say() -> None:
+    mesh = posed_face().mesh.copy()
+    mesh[[133, 468]] = mesh[33] + [[1, 0, 0], [3, 0, 0]]  # one pixel wide, its iris beyond it
+    middle = (mesh[362, :2] + mesh[263, :2]) / 2
+    mesh[473, :2] = middle + 0.1 * (mesh[263, :2] - mesh[362, :2])
+    assert gaze_of(mesh)[0] == pytest.approx(0.1, abs=0.01)
+    mesh[[468, 473], :2] += 1000
+    assert np.abs(gaze_of(mesh)).max() <= 0.5
+
+
 # --- colour ---
 
 # Pairs of colours and their CIEDE2000 of Sharma, Wu, Dalal 2005, table 1.

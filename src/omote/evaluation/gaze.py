@@ -15,19 +15,21 @@ _EYES = (((33, 133), 468), ((362, 263), 473))
 def gaze_of(mesh: npt.ArrayLike) -> Array:
     """Where the irises stand, (2,): to the right and down of the middle between the corners of their eyes.
 
-    In widths of the eye, along the line through its corners and across it; mean of both eyes.
+    In widths of the eye, along the line through its corners and across it, -0.5..0.5: an iris that a network
+    puts outside its eye is taken to be at the corner. Mean of both eyes, each weighted with the square of its
+    width: the far eye of a turned head is a few pixels wide and tells little.
 
     Args:
         mesh: (478, 3) or (478, 2) in pixels.
     """
     flat = np.asarray(mesh, np.float64)[:, :2]
-    places = []
+    places, weights = [], []
     for (left, right), iris in _EYES:
         across = flat[right] - flat[left]
         offset = flat[iris] - (flat[left] + flat[right]) / 2
-        down = np.array([-across[1], across[0]])
-        places.append(np.array([offset @ across, offset @ down]) / max(float(across @ across), 1e-9))
-    return np.asarray(np.mean(places, axis=0))
+        weights.append(max(float(across @ across), 1e-9))
+        places.append(np.array([offset @ across, offset @ (-across[1], across[0])]) / weights[-1])
+    return np.average(np.clip(places, -0.5, 0.5), axis=0, weights=weights)
 
 
 def _distance(scene: Scene) -> Array:

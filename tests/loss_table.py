@@ -222,6 +222,15 @@ TABLE = [
         same(1),
         network=True,
     ),
+    *(
+        Case(
+            loss,
+            lambda fake, target, loss=loss: loss(fake, target, 0.5),
+            (noise(478, 2), noise(478, 2)),
+            same(1),
+        )
+        for loss in (losses.expression_loss, losses.gaze_loss)
+    ),
     Case(losses.parsing_loss, losses.parsing_loss, (uniform(1, 16, 16), uniform(1, 16, 16).round()), same(1)),
     Case(losses.area_loss, losses.area_loss, (uniform(1, 16, 16),), filled(0.0)),
     Case(losses.mask_variation_loss, losses.mask_variation_loss, (uniform(1, 16, 16),), filled(0.6)),

@@ -23,6 +23,7 @@ from omote.training.losses.cycle import CycleTriplet, cycle_triplet, cycle_tripl
 from omote.training.losses.eyes import eye_heatmap_loss, eye_point_loss, heatmap_loss, point_heatmaps
 from omote.training.losses.features import feature_matching_loss, weak_feature_matching_loss
 from omote.training.losses.identity import capped_identity_loss, identity_loss, target_margin_loss
+from omote.training.losses.landmarks import expression_loss, gaze_loss
 from omote.training.losses.masks import area_loss, mask_variation_loss, parsing_loss, ring_loss
 from omote.training.losses.penalties import approximate_r1_penalty, gradient_penalty, r1_penalty
 from omote.training.losses.perceptual import ms_ssim_loss, perceptual_loss
@@ -41,9 +42,11 @@ __all__ = [
     "clipped_hinge_generator_loss",
     "cycle_triplet",
     "cycle_triplet_loss",
+    "expression_loss",
     "eye_heatmap_loss",
     "eye_point_loss",
     "feature_matching_loss",
+    "gaze_loss",
     "gradient_penalty",
     "half_l2_reconstruction_loss",
     "heatmap_loss",

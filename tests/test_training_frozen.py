@@ -184,6 +184,7 @@ def test_views_with_and_without_border_show_the_same_inside(mesh):
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="needs ../shared/media/eval")
 def test_mesh_finds_the_eyes_of_a_photo_in_its_view(mesh):
     """End to end: detector, canonical crop, view, mesh. The eyes must be where the detector has them."""
+    from omote.faces.align import transform
     from omote.faces.align import warp as warp_pixels
     from omote.faces.detect import Detector
     from omote.media.picture import open_image
@@ -194,9 +195,10 @@ def test_mesh_finds_the_eyes_of_a_photo_in_its_view(mesh):
     matrix = similarity(face.points, template("arcface_112_v2") * 128)
     crop = torch.from_numpy(warp_pixels(pixels, matrix, (128, 128)))[None]
     points = mesh(warp(canonical(crop, 0, 128), mesh.view(128, 0)[None], mesh.size))[0]
-    eye = points[list(LEFT_EYE)].mean(0).numpy()
-    wanted = (2 * native_settings().template[0] + 1) / mesh.size - 1
-    assert np.hypot(*(eye - wanted)) < 0.15 * mesh.distance
+    eye = points[list(LEFT_EYE)].mean(0).double().numpy()
+    view = mesh.view(128, 0).double().numpy()
+    wanted = (2 * transform(face.points[:1], matrix)[0] + 1) / 128 - 1
+    assert np.hypot(*(view[:, :2] @ eye + view[:, 2] - wanted)) < 0.1 * mesh.distance
 
 
 # --- laying a fake over its photo

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omote._version import __version__
-from omote.cli import dataset, demo, doctor, evaluate, faces, models, swap, train
+from omote.cli import dataset, demo, doctor, evaluate, export, faces, models, swap, train
 from omote.cli.config import load_config
 from omote.cli.console import help_if_alone
 from omote.errors import OmoteError
@@ -32,6 +32,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
+app.command("export")(export.export)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
@@ -15,7 +17,7 @@ from omote.training.data.sampler import Sampler, balanced
 from omote.training.embeddings import embeddings_of
 from omote.training.loop import Trainer
 from omote.training.recipe import Recipe
-from omote.training.systems import ONE_SHOT
+from omote.training.systems import build
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.teachers.identity import identity_teacher
 
@@ -70,13 +72,7 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
         InputError: the faces do not suffice.
         ModelError: a teacher is not on the machine.
     """
-    if recipe.system not in ONE_SHOT:
-        raise UsageError(
-            f"recipe {recipe.name}: no system '{recipe.system}': there are {', '.join(ONE_SHOT)}"
-        )
     what = f"recipe {recipe.name}"
-    settings_kind, system_kind = ONE_SHOT[recipe.system]
-    settings = from_table(settings_kind, recipe.table("networks"), what, "[networks]", UsageError)
     augment = from_table(Augmentation, recipe.table("augment"), what, "[augment]", UsageError)
     faces.require(faces=recipe.run.batch, people=2, purpose=f"{what} with run.batch = {recipe.run.batch}")
     data, device = recipe.data, fabric.device
@@ -95,7 +91,7 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
     table = embeddings_of(faces, teacher, device, where.cache)
     torch.manual_seed(recipe.run.seed)  # of the first weights
     task = Task(Identities(teacher, table), data.size, data.same_photo + data.other_photo, device)
-    system = system_kind(settings, task)
+    system = build(recipe, task)
     facts = {
         "faces": faces.digest,
         "face_count": len(faces),
@@ -107,7 +103,7 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
     return Trainer(recipe, system, batches, where.folder, fabric, facts)
 
 
-def _weights(faces: FaceSet, column: str | None, what: str) -> object:
+def _weights(faces: FaceSet, column: str | None, what: str) -> npt.NDArray[np.float64] | None:
     if column is None:
         return None
     if column not in faces.columns:

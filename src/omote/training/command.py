@@ -15,6 +15,7 @@ from omote.training.data.faces import FaceSet
 from omote.training.loop import Stop, Trainer
 from omote.training.recipe import Recipe, load_recipe, recipes
 from omote.training.smoke import drawn_faces, judge
+from omote.training.toml import as_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +119,3 @@ def _stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def as_toml(table: dict[str, Any], above: tuple[str, ...] = ()) -> str:
-    """Write a table of strings, numbers, lists and tables as TOML."""
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    lines = [f"[{'.'.join(above)}]"] if above and (plain or not table) else []
-    lines += [f"{key} = {_literal(value)}" for key, value in plain.items()]
-    blocks = ["\n".join(lines)] if lines else []
-    blocks += [as_toml(value, (*above, key)) for key, value in table.items() if isinstance(value, dict)]
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_literal, value))}]"
-    return repr(value)

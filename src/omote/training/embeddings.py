@@ -14,7 +14,6 @@ from omote.training.teachers.identity import IdentityTeacher
 _CHUNK = 256
 
 
-@torch.no_grad()
 def embeddings_of(
     faces: FaceSet, teacher: IdentityTeacher, device: torch.device, cache: Path | None = None
 ) -> Tensor:
@@ -32,7 +31,7 @@ def embeddings_of(
         if kept.shape == (len(faces), teacher.width):
             return torch.from_numpy(kept).to(device)
     parts = [
-        teacher(canonical(faces.gather(index).to(device), faces.border, faces.side))
+        teacher.embed(canonical(faces.gather(index).to(device), faces.border, faces.side))
         for index in torch.split(torch.arange(len(faces)), _CHUNK)
     ]
     found = torch.cat(parts)

@@ -21,7 +21,8 @@ from omote.training.journal import Journal
 from omote.training.meter import Meter, total
 from omote.training.optimisers import make_optimisers
 from omote.training.recipe import Recipe
-from omote.training.system import Moment, Phase, System, follow
+from omote.training.system import Moment, Phase, follow
+from omote.training.systems.oneshot import OneShot
 
 _UNUSED_STEP = 2**31 - 1  # one that training never reaches: the faces of the sheets come from it
 _SKIPPED = 20  # steps in a row without finite gradients after which a run stops
@@ -46,7 +47,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        system: System,
+        system: OneShot,
         batches: Batches,
         folder: Path,
         fabric: Fabric,

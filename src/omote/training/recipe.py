@@ -177,7 +177,7 @@ def recipes() -> tuple[str, ...]:
 
 
 def load_recipe(reference: str, assignments: Sequence[str] = (), *, smoke: bool = False) -> Recipe:
-    """Read a recipe that comes with Omote, or a file `NAME.toml`.
+    """Read a recipe that comes with Omote, or a file `NAME.toml`, laid over its `base` if it names one.
 
     Args:
         reference: name or path.
@@ -188,17 +188,30 @@ def load_recipe(reference: str, assignments: Sequence[str] = (), *, smoke: bool 
         UsageError: there is no such recipe, or it does not hold together.
         InputError: the file cannot be read.
     """
-    name, text = _text(reference)
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"recipe {name}: not valid TOML ({error})") from error
+    name, content = _read(reference)
     overlay = content.pop("smoke", {})
     if smoke:
         _lay(content, overlay)
     for assignment in assignments:
         _assign(content, assignment)
     return Recipe.of(name, content)
+
+
+def _read(reference: str, above: tuple[str, ...] = ()) -> tuple[str, Table]:
+    """Name and content of a recipe, laid over the recipe that it names as its base."""
+    name, text = _text(reference)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"recipe {name}: not valid TOML ({error})") from error
+    base = content.pop("base", None)
+    if base is None:
+        return name, content
+    if not isinstance(base, str) or name in above:
+        raise UsageError(f"recipe {name}: base is {base!r}, expected the name of another recipe")
+    _, below = _read(base, (*above, name))
+    _lay(below, content)
+    return name, below
 
 
 def _text(reference: str) -> tuple[str, str]:

@@ -45,20 +45,31 @@ class Phase:
 
 
 class System(Protocol):
-    """Networks and losses of one recipe.
+    """Networks and losses of one recipe."""
 
-    Attributes:
-        networks: name → what is trained and kept in checkpoints.
-        averaged: which of them has a moving average of its weights; that one is exported.
-        average: the average itself; the loop keeps it up to date.
-        phases: their turns in a step. All are computed with the weights before the step, then all networks
-            move, so taking a batch in pieces changes nothing.
-    """
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Name → what is trained and kept in checkpoints."""
+        ...
 
-    networks: Mapping[str, nn.Module]
-    averaged: str
-    average: nn.Module
-    phases: tuple[Phase, ...]
+    @property
+    def averaged(self) -> str:
+        """Which of the networks has a moving average of its weights."""
+        ...
+
+    @property
+    def average(self) -> nn.Module:
+        """That average, which is exported; the loop keeps it up to date."""
+        ...
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The networks' turns in a step.
+
+        All are computed with the weights before the step, then all networks move, so that taking a batch in
+        pieces changes nothing.
+        """
+        ...
 
     def prepare(self, batch: Batch, moment: Moment) -> Any:
         """What the phases of a step share: above all the generated pictures, with their graph."""

@@ -2,11 +2,28 @@
 
 from typing import Any
 
+from omote.errors import UsageError
+from omote.tables import from_table
+from omote.training.recipe import Recipe
 from omote.training.systems.ghost import GhostSettings, GhostSystem
+from omote.training.systems.oneshot import OneShot, Task
 from omote.training.systems.simswap import SimSwapSettings, SimSwapSystem
 
-ONE_SHOT: dict[str, tuple[type[Any], type[Any]]] = {
+SYSTEMS: dict[str, tuple[type[Any], type[OneShot]]] = {
     "simswap": (SimSwapSettings, SimSwapSystem),
     "ghost": (GhostSettings, GhostSystem),
 }
-"""System → its table `[networks]`, its class made of that and a `Task`."""
+"""Name → its table `[networks]`, and the class that is made of that and a `Task`."""
+
+
+def build(recipe: Recipe, task: Task) -> OneShot:
+    """Make the system that a recipe names.
+
+    Raises:
+        UsageError: there is none of that name, or its networks cannot be told what the recipe says.
+    """
+    if recipe.system not in SYSTEMS:
+        raise UsageError(f"recipe {recipe.name}: no system '{recipe.system}': there are {', '.join(SYSTEMS)}")
+    settings, system = SYSTEMS[recipe.system]
+    table = recipe.table("networks")
+    return system(from_table(settings, table, f"recipe {recipe.name}", "[networks]", UsageError), task)

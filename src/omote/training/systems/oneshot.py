@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from omote.training.data.batches import Batch
 from omote.training.data.crops import compose
 from omote.training.data.sampler import OTHER_PERSON
 from omote.training.draws import Draws
+from omote.training.exported import Exported
+from omote.training.system import System
 from omote.training.teachers.identity import IdentityTeacher
 
 _SHIFT = 0.03
@@ -56,6 +59,25 @@ class Task:
     size: int
     same_person: float
     device: torch.device
+
+
+class OneShot(System, Protocol):
+    """A system that trains a one-shot swapper."""
+
+    def __init__(self, settings: Any, task: Task) -> None: ...
+
+    @property
+    def task(self) -> Task:
+        """What it was asked for."""
+        ...
+
+    def swap(self, target: Tensor, embedding: Tensor) -> Tensor:
+        """The average's swap: targets (B, 3, S, S) in -1..1, raw embeddings (B, D) → pictures in -1..1."""
+        ...
+
+    def export(self) -> Exported:
+        """The average, as the rest of Omote uses it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

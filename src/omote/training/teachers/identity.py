@@ -1,7 +1,7 @@
 """Who is in the picture, differentiably: any identity network of the zoo as a teacher."""
 
 import hashlib
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from omote.training.data.crops import between, compose, resized, warp
 from omote.training.data.shards import TEMPLATE
 from omote.training.networks.onnx_module import OnnxModule
 from omote.zoo import Network, Networks, Runtime, read_settings
+from omote.zoo.networks import is_file
 
 STAND_IN = "pixels"
 """The reference of a teacher that needs no file; for smoke runs and tests."""
@@ -26,12 +27,14 @@ class IdentityTeacher(Protocol):
         digest: of what it is made of: embeddings may be kept under it.
         width: length of an embedding.
         network: the network of the zoo that it is, if it is one.
+        from_file: whether that network is a user's file.
     """
 
     name: str
     digest: str
     width: int
     network: Network | None
+    from_file: bool
 
     def __call__(self, pictures: Tensor, back: Tensor | None = None) -> Tensor:
         """(B, 3, S, S) RGB in -1..1 → raw embeddings (B, width), with gradient.
@@ -42,8 +45,8 @@ class IdentityTeacher(Protocol):
         """
         ...
 
-    def to(self, device: Any) -> Any:
-        """Move to a device."""
+    def embed(self, pictures: Tensor) -> Tensor:
+        """The same of canonical crops, without gradient, as fast as it can be had."""
         ...
 
 
@@ -54,8 +57,9 @@ class NetworkIdentity(nn.Module):
         ModelError: it is none, or uses an operator that is not known here.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, from_file: bool = False) -> None:
         super().__init__()
+        self.from_file = from_file
         card = network.card
         if card.adapter != "arcface":
             raise ModelError(f"{card.name}: not a network that gives embeddings of pictures")
@@ -76,6 +80,19 @@ class NetworkIdentity(nn.Module):
 
     def forward(self, pictures: Tensor, back: Tensor | None = None) -> Tensor:
         """See `IdentityTeacher`."""
+        (embeddings,) = self.graph(self._prepared(pictures, back))
+        result: Tensor = embeddings.float().flatten(1)
+        return result
+
+    @torch.no_grad()
+    def embed(self, pictures: Tensor) -> Tensor:
+        """See `IdentityTeacher`. On a CPU the zoo's session is several times faster than torch."""
+        if pictures.device.type != "cpu" or self.network is None:
+            return self.forward(pictures)
+        crops = self._prepared(pictures, None).contiguous().numpy()
+        return torch.from_numpy(self.network.session.run_batch(crops)[0].reshape(len(crops), -1))
+
+    def _prepared(self, pictures: Tensor, back: Tensor | None) -> Tensor:
         framing = self.framing.expand(len(pictures), 2, 3)
         theta = framing if back is None else compose(framing, back)
         while pictures.shape[-1] >= 2 * self.size:  # sampling much finer pictures would alias
@@ -84,9 +101,7 @@ class NetworkIdentity(nn.Module):
         margin = (self.size - self.columns) // 2
         crops = ((crops + 1) / 2 - self.mean) / self.std
         crops = crops[:, :, :, margin : margin + self.columns]
-        (embeddings,) = self.graph(crops.flip(1) if self.bgr else crops)
-        result: Tensor = embeddings.float().flatten(1)
-        return result
+        return crops.flip(1) if self.bgr else crops
 
 
 class PixelIdentity(nn.Module):
@@ -96,6 +111,7 @@ class PixelIdentity(nn.Module):
     """
 
     network: Network | None = None
+    from_file = False
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -113,6 +129,11 @@ class PixelIdentity(nn.Module):
         result: Tensor = cells / (cells.norm(dim=1, keepdim=True) + 0.1) @ self.projection
         return result
 
+    @torch.no_grad()
+    def embed(self, pictures: Tensor) -> Tensor:
+        """See `IdentityTeacher`."""
+        return self.forward(pictures)
+
 
 def identity_teacher(reference: str) -> NetworkIdentity | PixelIdentity:
     """Open a teacher by the name of a network of the zoo, the path of a file, or `pixels`.
@@ -123,4 +144,4 @@ def identity_teacher(reference: str) -> NetworkIdentity | PixelIdentity:
     if reference == STAND_IN:
         return PixelIdentity().requires_grad_(False).eval()
     network = Networks(runtime=Runtime()).open(reference, "identity")
-    return NetworkIdentity(network).requires_grad_(False).eval()
+    return NetworkIdentity(network, is_file(reference)).requires_grad_(False).eval()

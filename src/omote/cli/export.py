@@ -1,0 +1,26 @@
+"""`omote export`: make a network file of what was trained."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint, or a run's folder.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="The card comes beside it.")
+    ],
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in half precision.")] = False,
+) -> None:
+    """Write a trained network as an ONNX file with its card: omote swap --swapper FILE.onnx uses it."""
+    from omote.cli.training_room import require_torch
+
+    require_torch()
+    from omote.training.export import export as write
+
+    made = write(checkpoint, output, half=half)
+    print("\n".join(map(str, made.files)))
+    print(f"{made.samples:,} samples seen; differs from torch by {made.difference:.1g} at most")

@@ -1,0 +1,180 @@
+"""From a checkpoint to an ONNX file with its card: what `omote swap --swapper PATH` takes as it is."""
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from omote.errors import InputError, ModelError, UsageError
+from omote.training import checkpoint
+from omote.training.checkpoint import Checkpoint
+from omote.training.data.shards import TEMPLATE
+from omote.training.exported import Exported
+from omote.training.half import store_half
+from omote.training.recipe import Recipe
+from omote.training.systems import build
+from omote.training.systems.oneshot import Identities, Task
+from omote.training.teachers.identity import IdentityTeacher, identity_teacher
+from omote.training.toml import as_toml
+
+PARITY = 1e-3
+"""Largest difference allowed between torch and the written file, on pictures in -1..1 or 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an export has left.
+
+    Attributes:
+        files: the network, its card, and those of the identity network if it had to be written too.
+        difference: largest between torch and ONNX Runtime.
+        samples: that the network had seen.
+    """
+
+    files: tuple[Path, ...]
+    difference: float
+    samples: int
+
+
+def export(path: Path, output: Path, *, half: bool = False) -> Written:
+    """Write the averaged network of a checkpoint.
+
+    Beside `NAME.onnx` comes its card `NAME.toml`; and, unless the identity network is one of the zoo by name,
+    `NAME.identity.onnx` with a card of its own, so that the folder is complete.
+
+    Args:
+        path: the checkpoint, or the folder of a run.
+        output: the file to write.
+        half: whether to store the weights in half precision; they are computed with in float32 all the same.
+
+    Raises:
+        InputError: the checkpoint is damaged, or a file cannot be written.
+        UsageError: the output is no .onnx file.
+        ModelError: the file does not give what torch gives.
+    """
+    if output.suffix != ".onnx":
+        raise UsageError(f"{output}: the network is written as an .onnx file")
+    state = checkpoint.load(path / checkpoint.NAME if path.is_dir() else path)
+    recipe = Recipe.of(state.recipe, state.content)
+    reference = str(recipe.table("teachers").get("identity"))
+    teacher = identity_teacher(reference)
+    empty = Identities(teacher, torch.zeros(0, teacher.width))
+    system = build(recipe, Task(empty, recipe.data.size, 0.5, torch.device("cpu")))
+    try:
+        system.average.load_state_dict(state.average)
+    except RuntimeError as error:
+        raise InputError(f"{path}: its networks are not those of its recipe {state.recipe}") from error
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        identity, files = _identity(reference, teacher, output)
+        exported = system.export()
+        difference = write_graph(exported, output, half)
+        card = output.with_suffix(".toml")
+        _write(card, as_toml(_card(exported, state, recipe, teacher, identity)) + "\n")
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror or error})") from error
+    return Written((output, card, *files), difference, state.seen)
+
+
+def write_graph(exported: Exported, output: Path, half: bool = False) -> float:
+    """Write a network as an ONNX file, compare it with torch, and return the largest difference.
+
+    Raises:
+        ModelError: they differ by more than `PARITY`.
+    """
+    part = output.with_name(f"{output.stem}.{os.getpid()}.part.onnx")
+    axis = {0: torch.export.Dim("batch")}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                exported.module.eval(),
+                tuple(exported.inputs.values()),
+                part,
+                input_names=list(exported.inputs),
+                output_names=list(exported.outputs),
+                dynamic_shapes=tuple(axis for _ in exported.inputs),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        if half:
+            store_half(part)
+        difference = _difference(exported, part)
+        allowed = 10 * PARITY if half else PARITY
+        if difference > allowed:
+            raise ModelError(
+                f"{output}: differs from torch by {difference:.2g} ({allowed:g} is allowed): not written"
+            )
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    return difference
+
+
+@torch.no_grad()
+def _difference(exported: Exported, file: Path) -> float:
+    """On a batch of another size than the one that was exported."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    inputs: dict[str, Tensor] = {
+        name: torch.cat([value, value.flip(0)[:1] * 0.5]) for name, value in exported.inputs.items()
+    }
+    found = session.run(list(exported.outputs), {name: value.numpy() for name, value in inputs.items()})
+    wanted = exported.module(*inputs.values())
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    return max(float(np.abs(f - w.numpy()).max()) for f, w in zip(found, wanted, strict=True))
+
+
+def _identity(reference: str, teacher: IdentityTeacher, output: Path) -> tuple[str, tuple[Path, ...]]:
+    """What the card says of its identity network, and the files that had to be written for it."""
+    if teacher.network is not None and not teacher.from_file:
+        return reference, ()
+    file = output.with_name(f"{output.stem}.identity.onnx")
+    card = file.with_suffix(".toml")
+    if teacher.network is None:
+        example = {"pictures": torch.rand(2, 3, 112, 112) * 2 - 1}
+        made = Exported(teacher, example, ("embedding",), "arcface", {})  # type: ignore[arg-type]
+        write_graph(made, file)
+        _write(card, 'contract = "arcface"\nnote = "A stand-in that knows nothing of faces."\n')
+        return file.name, (file, card)
+    _write(file, teacher.network.read())
+    known = teacher.network.card
+    facts = {"contract": known.contract, "licence": known.licence, "terms": known.terms, "note": known.note}
+    _write(card, as_toml({key: value for key, value in facts.items() if value}) + "\n")
+    return file.name, (file, card)
+
+
+def _card(
+    exported: Exported, state: Checkpoint, recipe: Recipe, teacher: IdentityTeacher, identity: str
+) -> Mapping[str, Any]:
+    facts = state.facts
+    faces, people = facts.get("face_count", 0), facts.get("people", 0)
+    sources = ", ".join(facts.get("sources", ())) or "not stated"
+    note = (
+        f"Trained by the recipe {recipe.name} on {state.seen:,} samples of {faces:,} faces "
+        f"({people:,} people; sources: {sources}), seed {recipe.run.seed}, "
+        f"with {teacher.name} as the identity teacher."
+    )
+    return {
+        "contract": exported.contract,
+        "template": TEMPLATE,
+        **exported.settings,
+        "note": note,
+        **recipe.table("card"),
+        "needs": {"identity": identity},
+    }
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(content if isinstance(content, bytes) else content.encode())
+    part.replace(path)

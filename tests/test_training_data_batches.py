@@ -96,6 +96,15 @@ def assert_parts_equal(maker: Batches, cuts: tuple[int, ...]) -> None:
         assert_equal(maker.batch(3, slice(first, last)), whole[first:last])
 
 
+def test_contrast_of_large_pictures_does_not_depend_on_the_batch():
+    torch.set_num_threads(2)
+    pictures = torch.rand(4, 3, 400, 400, generator=torch.Generator().manual_seed(0))
+    drawn = draw(replace(NONE, contrast=1), 0, 0, 4).colour
+    whole = recolour(pictures.clone(), drawn)
+    for n in range(4):
+        assert torch.equal(recolour(pictures[n : n + 1].clone(), drawn[n : n + 1]), whole[n : n + 1])
+
+
 def test_steps_and_seeds_differ_and_repeat(faces: FaceSet):
     first = batches(faces, EVERYTHING)
     assert_equal(first.batch(5), batches(faces, EVERYTHING).batch(5))
@@ -109,6 +118,13 @@ def test_back_undoes_the_geometry(faces: FaceSet):
     middle = (..., slice(12, 52), slice(12, 52))
     assert (turned.target[middle] - plain[middle]).abs().mean() > 0.1
     assert (undone[middle] - plain[middle]).abs().mean() < 0.015
+
+
+def test_back_is_exactly_the_way_back():
+    drawn = draw(Augmentation(rotation=30, shift=0.2), 2, 0, 8)
+    there_and_back = crops.compose(drawn.back(0.8), drawn.theta(0.8))
+    middle = torch.tensor([[0.8, 0, 0], [0, 0.8, 0]]).expand(8, 2, 3)
+    assert torch.allclose(there_and_back, middle, atol=1e-5)
 
 
 def test_strengths_bound_the_geometry():
@@ -219,14 +235,15 @@ def test_prefetched_equals_made_on_demand(faces: FaceSet):
 class Counting(Batches):
     """Notes which steps were made, and fails at one."""
 
-    def __init__(self, inner: Batches, fail: int | None = None) -> None:
+    def __init__(self, inner: Batches, fail: int | None = None, delay: float = 0) -> None:
         vars(self).update(vars(inner))
         self.made: list[int] = []
-        self.fail = fail
+        self.fail, self.delay = fail, delay
 
     def batch(self, step: int, part: slice = slice(None)) -> Batch:
         if step == self.fail:
             raise InputError("the disk is gone")
+        time.sleep(self.delay)
         result = super().batch(step, part)
         self.made.append(step)
         return result
@@ -245,6 +262,14 @@ def test_prefetching_is_bounded_and_closes(faces: FaceSet):
     ahead.close()
     assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
     assert maker.made == [0, 1, 2]
+
+
+def test_closing_does_not_wait_for_what_was_not_begun(faces: FaceSet):
+    maker = Counting(batches(faces, None), delay=0.2)
+    ahead = prefetched(maker, 0, depth=4)
+    next(ahead)
+    ahead.close()
+    assert maker.made in ([0], [0, 1])
 
 
 def test_errors_travel_to_where_the_batch_would_have_come(faces: FaceSet):

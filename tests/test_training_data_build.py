@@ -132,6 +132,24 @@ def test_everybody_is_somebody_else(photos: Path, tmp_path: Path, finder: FaceFi
     assert (result.kept, result.people, result.several) == (3, 3, 0)
 
 
+def test_only_the_largest_face_is_the_person_of_the_folder(
+    tmp_path: Path, source: Path, target: Path, finder: FaceFinder
+):
+    (tmp_path / "in" / "cat").mkdir(parents=True)
+    pair = [
+        Image.open(path).convert("RGB").resize((side, side)) for path, side in ((source, 400), (target, 300))
+    ]
+    both = Image.new("RGB", (700, 400))
+    both.paste(pair[0], (0, 0))
+    both.paste(pair[1], (400, 0))
+    both.save(tmp_path / "in" / "cat" / "both.png")
+    limits = Limits(enlargement=9, sharpness=0)
+    named = build(tmp_path / "in", tmp_path / "named", BuildSettings(limits=limits), finder)
+    assert (named.kept, named.people) == (1, 1)
+    every = build(tmp_path / "in", tmp_path / "all", BuildSettings(limits=limits, identities="none"), finder)
+    assert (every.kept, every.people) == (2, 2)
+
+
 class Colours:
     """An identity network that tells people by the mean colour of the middle of their faces."""
 
@@ -273,6 +291,9 @@ def test_the_best_of_each_group_of_duplicates_stays():
     hashes = np.packbits(bits, axis=1)
     worth = np.array([0.2, 0.9, 0.5, 0.1, 0.3, 0.3])
     assert duplicates(hashes, worth).tolist() == [True, False, True, False, False, True]
+    # What is near only to one that goes stays.
+    chain = np.array([0.9, 0.5, 0.2, 0.1, 0.3, 0.3])
+    assert duplicates(hashes, chain).tolist() == [False, True, False, False, False, True]
     # Embeddings of different people: the same look is chance. Of the very same face: more may differ.
     vectors = unit_vectors(random.standard_normal((6, 32)))
     assert not duplicates(hashes, worth, vectors).any()
@@ -304,6 +325,20 @@ def test_clusters_of_well_separated_people(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("omote.training.data.identities._BLOCK", 7)
     assert np.array_equal(clustered(faces.astype(np.float32), 0.6), found)
     assert clustered(np.zeros((0, 64), np.float32)).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("degrees", "people"),
+    [
+        ((0, 50, 75, 75, 75), [0, 1, 1, 1, 1]),  # the mean moves away from the first face
+        ((-40, 40, -10, 10, -5, 5), [0, 0, 0, 0, 0, 0]),  # two means come near
+        ((0, 180, 90), [0, 1, 2]),
+    ],
+)
+def test_clusters_are_looked_at_again(degrees: tuple[float, ...], people: list[int]):
+    angles = np.radians(degrees)
+    faces = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    assert clustered(faces, 0.6).tolist() == people
 
 
 def test_splits_follow_from_names():

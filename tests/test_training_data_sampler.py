@@ -65,6 +65,28 @@ def test_one_heavy_person_is_still_no_stranger_to_himself():
     assert (PERSON[pairs.target] != PERSON[pairs.source]).all()
 
 
+class Edge:
+    """Draws the number that is as near to 1 as can be."""
+
+    def random(self, shape: object) -> np.ndarray:
+        return np.full(shape, np.nextafter(1, 0))
+
+
+@pytest.mark.parametrize("weights", [(0.1, 1e3), (0.1, 1e6 + 0.3), (0.3, 1e9), (1e9, 0.3), (1, 1)])
+def test_rounding_makes_nobody_a_stranger_to_himself(
+    weights: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("omote.training.data.sampler.generator", lambda *_: Edge())
+    pairs = many(np.array([0, 1]), same_photo=0, other_photo=0, weights=weights)
+    assert (pairs.target != pairs.source).all()
+
+
+def test_shares_that_miss_1_by_rounding_leave_no_gap(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("omote.training.data.sampler.generator", lambda *_: Edge())
+    pairs = many(np.array([0, 0]), same_photo=0.6666666666, other_photo=0.3333333333)
+    assert set(pairs.kind.tolist()) == {OTHER_PHOTO}
+
+
 @pytest.mark.parametrize("person", [[0, 1], [0, 0, 1], [1, 0, 0], [0, 0, 1, 1]])
 def test_small_sets_have_no_fixed_points(person: list[int]):
     who = np.array(person)

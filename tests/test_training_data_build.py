@@ -259,6 +259,19 @@ def test_what_lies_outside_is_mirrored_and_counted(finder: FaceFinder, target: P
     assert np.allclose(half.points, whole.points, atol=0.01)
 
 
+@pytest.mark.parametrize("angle", [-25, 20])
+def test_pose_is_that_of_the_square(finder: FaceFinder, target: Path, angle: float):
+    picture = Image.open(target).convert("RGB")
+    framing = Framing("arcface_112_v2", 160)
+    cuts = []
+    for degrees in (0, angle):
+        pixels = np.asarray(picture.rotate(degrees, Image.Resampling.BICUBIC))
+        (face,) = finder.find(pixels)
+        cuts.append(cut_out(pixels, face, framing))
+    assert np.allclose(cuts[0].pose, cuts[1].pose, atol=4)
+    assert np.isnan(cut_out(pixels, Face(face.box, 1, face.points), framing).pose).all()
+
+
 def test_blur_lowers_sharpness(target: Path):
     picture = np.asarray(Image.open(target).convert("RGB").crop((140, 100, 340, 300)))
     values = [sharpness(picture)]

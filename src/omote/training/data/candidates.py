@@ -103,7 +103,7 @@ class Looker:
         cut = cut_out(pixels, face, self.framing)
         border, end = self.framing.border, self.framing.square - self.framing.border
         crop = np.ascontiguousarray(cut.pixels[border:end, border:end])
-        yaw, pitch, roll = face.pose or (np.nan, np.nan, np.nan)
+        yaw, pitch, roll = cut.pose
         sharp = sharpness(crop)
         fault = self.limits.fault(
             presence=1.0 if face.presence is None else face.presence,

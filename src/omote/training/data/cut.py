@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.errors import UsageError
-from omote.faces.align import Matrix, invert, similarity, template, transform, warp
+from omote.faces.align import Matrix, invert, move, similarity, template, transform, warp
 from omote.faces.face import Face
+from omote.faces.pose import head_pose
 from omote.training.data.shards import border_of
 
 Bytes = npt.NDArray[np.uint8]
@@ -64,23 +65,28 @@ class Cut:
         points: (5, 2) float32 in pixels of the square.
         scale: pixels of the square per pixel of the picture.
         valid: share of the square that lies in the picture, 0..1.
+        pose: yaw, pitch, roll of the head as it stands in the square, degrees, signs as in `Face.pose`; NaN
+            for a face without mesh.
     """
 
     pixels: Bytes
     points: npt.NDArray[np.float32]
     scale: float
     valid: float
+    pose: tuple[float, float, float]
 
 
 def cut_out(pixels: npt.NDArray[Any], face: Face, framing: Framing) -> Cut:
     """Cut a face out of a picture (H, W, 3) uint8 RGB."""
     matrix, size = framing.matrix(face), (framing.square, framing.square)
+    mesh = move(face, matrix).mesh
     square = warp(pixels, matrix, size, border=cv2.BORDER_REFLECT_101)
     return Cut(
         np.asarray(square, np.uint8),
         transform(face.points, matrix).astype(np.float32),
         float(np.hypot(matrix[0, 0], matrix[1, 0])),
         _inside(matrix, framing.square, pixels.shape[:2]),
+        (np.nan, np.nan, np.nan) if mesh is None else head_pose(mesh),
     )
 
 

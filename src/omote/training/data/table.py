@@ -26,8 +26,8 @@ NUMBERS = dict.fromkeys(("age", "scale", "valid", "quality", "yaw", "pitch", "ro
 """Columns of numbers, and what stands for one that is not known.
 
 `age` in years; `scale` in pixels of the crop per pixel of the photo; `valid`, 0..1, is the share of the
-square that lies in the photo; `quality` 0..1; `yaw`, `pitch` and `roll` in degrees; `time` in a
-film, in seconds.
+square that lies in the photo; `quality` 0..1; `yaw`, `pitch` and `roll` in degrees, in the square,
+signs as in `Face.pose` in sets that Omote built (others may mean it otherwise); `time` in a film, in seconds.
 """
 POINTS = tuple(f"{axis}{number}" for number in range(5) for axis in "xy")
 REQUIRED = ("name", "split", "source", "identity", *POINTS)

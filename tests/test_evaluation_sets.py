@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omote.errors import InputError, NoFaceError
-from omote.evaluation import Photos, held_out_pairs, read_held_out
+from omote.evaluation import Pairs, Photos, held_out_pairs, read_held_out
 from omote.evaluation.aligned_set import sex_of
 from omote.evaluation.films import evenly, film_pairs, frames_at, read_films, read_pairs
 from omote.evaluation.folders import read_photos
@@ -286,14 +286,19 @@ def test_published_lists_of_pairs(tmp_path: Path) -> None:
 # --- sheet ---
 
 
-def test_the_sheet_shows_whom_it_may(tmp_path: Path) -> None:
+def test_both_faces_of_a_shown_pair_are_of_the_named_sets() -> None:
+    photos = some([*"abcd"], set=["mine", "mine", "yours", "theirs"])
+    numbers = [np.array(column) for column in ((0, 0, 2, 2, 3), (1, 2, 1, 3, 2))]
+    pairs = Pairs(photos, *numbers, np.full(5, -1), np.arange(4), "by hand")
+    assert shown_pairs(pairs, ["mine"]).tolist() == [0]
+    assert shown_pairs(pairs, ["mine", "yours"]).tolist() == [0, 1, 2]
+    assert shown_pairs(pairs, None).tolist() == [0, 1, 2, 3, 4]
+    assert shown_pairs(pairs, ["nobody"]).tolist() == []
+
+
+def test_the_sheet_shows_source_target_and_swap(tmp_path: Path) -> None:
     photos = painted_photos(6)
     pairs = held_out_pairs(photos)
-    shown = shown_pairs(pairs, ["here"])
-    both = [number for number in range(6) if {"here"} == {
-        str(photos.labels["set"][photo]) for photo in (pairs.sources[number], pairs.targets[number])
-    }]  # fmt: skip
-    assert shown.tolist() == both
     swaps = np.full((6, 160, 160, 3), 7, np.uint8)
     assert write_sheet(tmp_path / "sheet.png", pairs, swaps, columns=4) == 6
     sheet = open_image(tmp_path / "sheet.png").pixels

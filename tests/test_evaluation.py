@@ -206,3 +206,30 @@ def test_floor_and_ceiling_stand_beside_each_number(pairs: Pairs, half: Result) 
     assert "judge: mosaic, sha256 `0000000000000000…`" in text
     assert "**note**: a note" in text
     assert "Fréchet" in text
+
+
+def test_gaps_between_groups_are_printed(
+    pairs: Pairs, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omote.evaluation.statistics.LEAST", 2)
+    labels = pairs.photos.labels["set"][pairs.sources]
+    given = [photo for photo, label in zip(pairs.sources, labels, strict=True) if label == "here"]
+    assert 2 <= len(given) <= PEOPLE - 2
+
+    def favouring(targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        """People of one set are swapped, others are not."""
+        own = pairs.photos.pixels[given]
+        swapped = [(source == own).all((1, 2, 3)).any() for source in sources]
+        return np.where(np.array(swapped)[:, None, None, None], sources, targets)
+
+    result = evaluator.of(favouring, same=False)
+    gap = result["cosine_source"].gaps["set"]
+    assert (gap.lowest, gap.highest) == ("there", "here")
+    assert gap.size > 2 * gap.chance > 0
+    groups = result["cosine_source"].groups["set"]
+    assert groups["here"].value == pytest.approx(1)
+    assert groups["there"].value == pytest.approx(groups["there"].floor)
+    rows = [cells for cells in numbers_of(report(pairs, result).markdown()) if cells[1].startswith("there ")]
+    assert rows[0][0] == "likeness to source, cosine"
+    assert rows[0][2] == f"here 1.000 (no swap {groups['here'].floor:.3f}, {groups['here'].pairs} pairs)"
+    assert float(rows[0][3]) == pytest.approx(gap.size, abs=0.006)

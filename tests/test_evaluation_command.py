@@ -1,6 +1,7 @@
 """`omote evaluate`: painted faces, photos and films through the whole pipeline, and whatever is wrong."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,19 @@ def test_bad_cards_of_features(tmp_path: Path, text: str | None, error: type, me
 
 
 # --- the real ones ---
+
+
+def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    page = Path(__file__).parents[1] / "docs" / "evaluation.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    write_set(tmp_path / "data", painted_photos(4))
+    write_networks(tmp_path)
+    for kind in ("onnx", "toml"):
+        (tmp_path / f"expression.{kind}").rename(tmp_path / f"blendshapes.{kind}")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, str(page), "exec"), {})
+    swap, floor = capsys.readouterr().out.split()
+    assert swap == floor, "the page's swap returns the target"
 
 
 @needs_shared

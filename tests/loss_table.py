@@ -231,6 +231,14 @@ TABLE = [
         )
         for loss in (losses.expression_loss, losses.gaze_loss)
     ),
+    Case(losses.region_loss, losses.region_loss, (picture(32), picture(32), uniform(1, 8, 8)), same(1)),
+    Case(
+        losses.region_feature_loss,
+        lambda a, b, c, d, region: losses.region_feature_loss([a, b], [c, d], region),
+        (*MAPS[:2], *OTHERS[:2], uniform(1, 8, 8)),
+        same(2),
+        fakes=2,
+    ),
     Case(losses.parsing_loss, losses.parsing_loss, (uniform(1, 16, 16), uniform(1, 16, 16).round()), same(1)),
     Case(losses.area_loss, losses.area_loss, (uniform(1, 16, 16),), filled(0.0)),
     Case(losses.mask_variation_loss, losses.mask_variation_loss, (uniform(1, 16, 16),), filled(0.6)),

@@ -1,4 +1,4 @@
-"""The losses of expression and gaze: values by hand, what they see and what they leave free."""
+"""Expression, gaze and kept regions: values by hand, what the losses see and what they leave free."""
 
 import math
 
@@ -10,7 +10,12 @@ from omote.faces import contours
 torch = pytest.importorskip("torch", reason="the training room needs torch, an extra")
 pytest.importorskip("jaxtyping", reason="the training room needs jaxtyping, an extra")
 
-from omote.training.losses import expression_loss, gaze_loss  # noqa: E402
+from omote.training.losses import (  # noqa: E402
+    expression_loss,
+    gaze_loss,
+    region_feature_loss,
+    region_loss,
+)
 from omote.training.losses.landmarks import WEIGHTS  # noqa: E402
 
 EPS = 0.01
@@ -117,3 +122,55 @@ def test_an_eye_distance_must_be_positive(loss, distance):
 def test_a_target_of_another_shape_is_refused(loss):
     with pytest.raises(ValueError, match="shapes differ"):
         loss(mesh(), mesh()[:1], 1.0)
+
+
+# --- regions that the fake keeps from its target
+
+
+def left_half(side=8):
+    region = torch.zeros(1, 1, side, side)
+    region[..., : side // 2] = 1
+    return region
+
+
+def test_a_region_loss_by_hand():
+    target = torch.zeros(1, 3, 8, 8)
+    fake = target.clone()
+    fake[:, :2, :, :2] = 0.3  # two of three channels in half of the region
+    torch.testing.assert_close(region_loss(fake, target, left_half()), torch.tensor([0.1]))
+
+
+def test_outside_the_region_all_is_free():
+    target = mesh().new_zeros(1, 3, 8, 8)
+    fake = target.clone()
+    fake[..., 4:] = 1
+    assert region_loss(fake, target, left_half()).item() == 0
+    assert region_loss(fake, target, 1 - left_half()).item() == pytest.approx(1)
+    maps = torch.ones(1, 2, 8, 8)
+    other = maps.clone()
+    other[:, 1, :, 4:] = -1
+    assert region_feature_loss([other], [maps], left_half()).item() == pytest.approx(0, abs=1e-6)
+    assert region_feature_loss([other, other], [maps, maps], 1 - left_half()).item() == pytest.approx(4)
+
+
+def test_a_region_of_another_size_is_brought_to_that_of_the_pictures():
+    fake, target = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    torch.testing.assert_close(
+        region_loss(fake, target, torch.full((1, 1, 5, 5), 0.2)), (fake - target).abs().mean((1, 2, 3))
+    )
+
+
+def test_an_empty_region_has_no_loss():
+    fake, target = torch.ones(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+    assert region_loss(fake, target, torch.zeros(1, 1, 8, 8)).item() == 0
+
+
+def test_features_count_by_their_direction():
+    maps = torch.rand(1, 4, 8, 8, generator=torch.Generator().manual_seed(4)) + 0.1
+    assert region_feature_loss([maps * 9], [maps], left_half()).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_as_many_maps_are_wanted_on_both_sides():
+    maps = torch.ones(1, 2, 8, 8)
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        region_feature_loss([maps], [maps, maps], left_half())

@@ -32,6 +32,7 @@ from omote.training.losses.reconstruction import (
     l1_reconstruction_loss,
     l2_reconstruction_loss,
 )
+from omote.training.losses.regions import region_feature_loss, region_loss
 
 __all__ = [
     "CycleTriplet",
@@ -66,6 +67,8 @@ __all__ = [
     "perceptual_loss",
     "point_heatmaps",
     "r1_penalty",
+    "region_feature_loss",
+    "region_loss",
     "ring_loss",
     "target_margin_loss",
     "weak_feature_matching_loss",

@@ -90,7 +90,8 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
     teacher = identity_teacher(reference).to(device)
     table = embeddings_of(faces, teacher, device, where.cache)
     torch.manual_seed(recipe.run.seed)  # of the first weights
-    task = Task(Identities(teacher, table), data.size, data.same_photo + data.other_photo, device)
+    person = torch.from_numpy(faces.columns["person"]).to(device)
+    task = Task(Identities(teacher, table), data.size, data.same_photo + data.other_photo, device, person)
     system = build(recipe, task)
     facts = {
         "faces": faces.digest,

@@ -71,6 +71,11 @@ class System(Protocol):
         """
         ...
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """All losses of its phases; the recipe weighs each."""
+        ...
+
     def prepare(self, batch: Batch, moment: Moment) -> Any:
         """What the phases of a step share: above all the generated pictures, with their graph."""
         ...

@@ -20,6 +20,7 @@ from omote.training.losses.adversarial import (
 from omote.training.losses.attributes import attribute_loss
 from omote.training.losses.colour import low_frequency_colour_loss
 from omote.training.losses.cycle import CycleTriplet, cycle_triplet, cycle_triplet_loss
+from omote.training.losses.distillation import hint_loss, relation_loss
 from omote.training.losses.eyes import eye_heatmap_loss, eye_point_loss, heatmap_loss, point_heatmaps
 from omote.training.losses.features import feature_matching_loss, weak_feature_matching_loss
 from omote.training.losses.identity import capped_identity_loss, identity_loss, target_margin_loss
@@ -53,6 +54,7 @@ __all__ = [
     "heatmap_loss",
     "hinge_discriminator_loss",
     "hinge_generator_loss",
+    "hint_loss",
     "identity_loss",
     "l1_reconstruction_loss",
     "l2_reconstruction_loss",
@@ -67,6 +69,7 @@ __all__ = [
     "perceptual_loss",
     "point_heatmaps",
     "r1_penalty",
+    "relation_loss",
     "region_feature_loss",
     "region_loss",
     "ring_loss",

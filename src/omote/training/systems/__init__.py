@@ -1,22 +1,26 @@
 """Systems: the networks, losses and phases that the recipes name."""
 
+from collections.abc import Callable
 from typing import Any
 
 from omote.errors import UsageError
 from omote.tables import from_table
 from omote.training.recipe import Recipe
+from omote.training.system import System
 from omote.training.systems.ghost import GhostSettings, GhostSystem
-from omote.training.systems.oneshot import OneShot, Task
+from omote.training.systems.identity import IdentitySettings, IdentitySystem
+from omote.training.systems.oneshot import Task
 from omote.training.systems.simswap import SimSwapSettings, SimSwapSystem
 
-SYSTEMS: dict[str, tuple[type[Any], type[OneShot]]] = {
+SYSTEMS: dict[str, tuple[type[Any], Callable[[Any, Task], System]]] = {
     "simswap": (SimSwapSettings, SimSwapSystem),
     "ghost": (GhostSettings, GhostSystem),
+    "identity": (IdentitySettings, IdentitySystem),
 }
 """Name → its table `[networks]`, and the class that is made of that and a `Task`."""
 
 
-def build(recipe: Recipe, task: Task) -> OneShot:
+def build(recipe: Recipe, task: Task) -> System:
     """Make the system that a recipe names.
 
     Raises:

@@ -54,6 +54,7 @@ class GhostSystem:
     """
 
     averaged = "generator"
+    losses = ("discriminator", "adversarial", "attributes", "identity", "reconstruction", "eyes")
 
     def __init__(self, settings: GhostSettings, task: Task) -> None:
         self.settings, self.task = settings, task

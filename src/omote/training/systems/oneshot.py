@@ -1,7 +1,7 @@
 """What the systems of one-shot swappers have in common: identities, numbers to watch, and the sheet."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -46,19 +46,21 @@ class Identities:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """What a one-shot system is asked for, beside its networks.
+    """What a system is asked for, beside its networks.
 
     Attributes:
         identities: the people.
         size: side of the pictures.
         same_person: share of pairs of one person.
         device: where to train.
+        person: (N,) int64, who is on each face of the set; empty where there is no set.
     """
 
     identities: Identities
     size: int
     same_person: float
     device: torch.device
+    person: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
 
 class OneShot(System, Protocol):

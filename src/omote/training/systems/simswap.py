@@ -56,6 +56,7 @@ class SimSwapSystem:
     """
 
     averaged = "generator"
+    losses = ("discriminator", "penalty", "adversarial", "identity", "reconstruction", "weak_features")
 
     def __init__(self, settings: SimSwapSettings, task: Task) -> None:
         self.settings, self.task = settings, task

@@ -80,7 +80,7 @@ class NetworkIdentity(nn.Module):
 
     def forward(self, pictures: Tensor, back: Tensor | None = None) -> Tensor:
         """See `IdentityTeacher`."""
-        (embeddings,) = self.graph(self._prepared(pictures, back))
+        (embeddings,) = self.graph(self.prepared(pictures, back))
         result: Tensor = embeddings.float().flatten(1)
         return result
 
@@ -89,10 +89,11 @@ class NetworkIdentity(nn.Module):
         """See `IdentityTeacher`. On a CPU the zoo's session is several times faster than torch."""
         if pictures.device.type != "cpu" or self.network is None:
             return self.forward(pictures)
-        crops = self._prepared(pictures, None).contiguous().numpy()
+        crops = self.prepared(pictures, None).contiguous().numpy()
         return torch.from_numpy(self.network.session.run_batch(crops)[0].reshape(len(crops), -1))
 
-    def _prepared(self, pictures: Tensor, back: Tensor | None) -> Tensor:
+    def prepared(self, pictures: Tensor, back: Tensor | None = None) -> Tensor:
+        """What the graph takes: crops in its own framing, size and scaling."""
         framing = self.framing.expand(len(pictures), 2, 3)
         theta = framing if back is None else compose(framing, back)
         while pictures.shape[-1] >= 2 * self.size:  # sampling much finer pictures would alias

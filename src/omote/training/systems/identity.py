@@ -1,0 +1,232 @@
+"""omote-identity: a small encoder that learns from a larger one, on faces that are harder than the teacher's.
+
+The teacher sees a clean crop, the student the same crop degraded, in poor light, behind glasses or partly
+covered. Part of the faces are mixed of two: a teacher has an answer for a face of nobody, too, and what a
+few thousand people leave open between them is filled (Beyer et al., "Knowledge distillation: A good teacher
+is patient and consistent", CVPR 2022).
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from omote.errors import UsageError
+from omote.training import losses
+from omote.training.data.batches import Batch
+from omote.training.data.crops import inverse, warp
+from omote.training.data.hardships import blend, blend_masks, covered, relit, with_glasses
+from omote.training.draws import Draws
+from omote.training.exported import Exported
+from omote.training.networks.arcface import ArcFaceHead
+from omote.training.networks.slim import SlimIdentity
+from omote.training.system import Moment, Phase, Terms
+from omote.training.systems.oneshot import Task
+from omote.training.teachers.identity import NetworkIdentity
+from omote.training.teachers.maps import InnerMaps
+
+NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """The table `[networks]`; see `SlimIdentity` and `ArcFaceHead`.
+
+    Attributes:
+        maps: inner values of the teacher that the student's four maps are to resemble; none if empty.
+        map_channels: their channels.
+        mixed: share of faces that are mixed of two, 0..1.
+        relit: share of faces in other light.
+        darkest: the least light.
+        glasses: share of faces that get glasses.
+        covered: share of faces that are partly covered.
+    """
+
+    widths: tuple[int, ...] = (24, 40, 96, 112)
+    blocks: tuple[int, ...] = (0, 2, 3, 1)
+    last: int = 512
+    scale: float = 32.0
+    margin: float = 0.2
+    maps: tuple[str, ...] = ()
+    map_channels: tuple[int, ...] = ()
+    mixed: float = 0.0
+    relit: float = 0.0
+    darkest: float = 0.25
+    glasses: float = 0.0
+    covered: float = 0.0
+
+
+class Guide(nn.Module):
+    """What helps the student and is not part of it: the way from its maps to the teacher's, and a place for
+    each person of the set of whom there are several photos.
+
+    Args:
+        channels: of the student's maps.
+        wanted: of the teacher's.
+        head: tells people apart.
+    """
+
+    def __init__(self, channels: tuple[int, ...], wanted: tuple[int, ...], head: ArcFaceHead) -> None:
+        super().__init__()
+        self.regressors = nn.ModuleList(
+            nn.Conv2d(ours, theirs, 1) for ours, theirs in zip(channels, wanted, strict=bool(wanted))
+        )
+        self.head = head
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """The student's maps as the teacher's."""
+        return [regressor(one) for regressor, one in zip(self.regressors, maps, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What the phases of a step share; all have B rows.
+
+    Attributes:
+        embedding: (B, D) the student's, of unit length, with its graph.
+        maps: the student's, with their graph; empty where the teacher's are.
+        wanted: (B, D) the teacher's, of unit length.
+        wanted_maps: the teacher's.
+        label: (B,) int64, the number of the person, `NOBODY` for mixed faces and for people of one photo.
+        whole: (B,) whether the face is one and not mixed.
+    """
+
+    embedding: Tensor
+    maps: list[Tensor]
+    wanted: Tensor
+    wanted_maps: list[Tensor]
+    label: Tensor
+    whole: Tensor
+
+
+class IdentitySystem:
+    """The student of an identity teacher.
+
+    Losses: `identity` (cosine distance to the teacher), `relations`, `hints` (inner maps) and `margin`
+    (ArcFace, over people with several photos); `regression` and `classes` train what helps with the latter
+    two. Relations, and the scaling of hints, are those of the part of a batch that is computed at once.
+
+    Args:
+        settings: of the networks, and of what the student is shown.
+        task: who teaches, and who is in the set.
+
+    Raises:
+        UsageError: maps are wanted of a teacher that is no network, or their channels are not given.
+    """
+
+    averaged = "student"
+    losses = ("identity", "relations", "hints", "margin", "regression", "classes")
+
+    def __init__(self, settings: IdentitySettings, task: Task) -> None:
+        self.settings, self.task = settings, task
+        teacher = task.identities.teacher
+        if len(settings.maps) != len(settings.map_channels):
+            raise UsageError("[networks] maps and map_channels must be as many")
+        self.student = SlimIdentity(
+            teacher.width, settings.widths, settings.blocks, settings.last, task.size
+        ).to(task.device)
+        self.inner: InnerMaps | None = None
+        if settings.maps:
+            if not isinstance(teacher, NetworkIdentity):
+                raise UsageError(f"[networks] maps: the identity teacher {teacher.name} has none")
+            self.inner = InnerMaps(teacher, settings.maps, task.device)
+        self.label, centres = _people(task)
+        head = ArcFaceHead(teacher.width, max(len(centres), 1), settings.scale, settings.margin)
+        if len(centres):
+            head.centres.data.copy_(centres)
+        self.guide = Guide(self.student.channels, settings.map_channels, head).to(task.device)
+        self.networks: Mapping[str, nn.Module] = {"student": self.student, "guide": self.guide}
+        self.average = deepcopy(self.student).requires_grad_(False).eval()
+        self.phases = (Phase("student", self._learn), Phase("guide", self._help))
+
+    def prepare(self, batch: Batch, moment: Moment) -> Lesson:
+        """Let the teacher look at the clean faces and the student at the hard ones."""
+        clean, hard, whole = self._shown(batch, moment.draws)
+        wanted, wanted_maps = self._taught(clean)
+        maps = self.student.maps(hard.contiguous(memory_format=torch.channels_last))
+        label = torch.where(whole, self.label[batch.target_index], NOBODY)
+        return Lesson(
+            self.student.embed(maps[-1]),
+            maps if wanted_maps else [],
+            F.normalize(wanted, dim=1),
+            wanted_maps,
+            label,
+            whole,
+        )
+
+    def observed(self, shared: Lesson) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Likeness of the student to the teacher, of real faces and of mixed ones."""
+        likeness = (shared.embedding.detach() * shared.wanted).sum(1)
+        return {"likeness": (likeness, shared.whole), "mixed_likeness": (likeness, ~shared.whole)}
+
+    @torch.no_grad()
+    def sheet(self, batch: Batch) -> Tensor:
+        """Rows of what the teacher and what the student is shown: (B, 2, 3, S, S)."""
+        draws = Draws(0, 0, len(batch), slice(0, len(batch)), batch.target.device)
+        clean, hard, _ = self._shown(batch, draws)
+        return torch.stack([clean, hard], 1)
+
+    def export(self) -> Exported:
+        """The contract `arcface`: faces in -1..1 → embeddings of unit length."""
+        size = self.task.size
+        return Exported(
+            module=self.average,
+            inputs={"faces": torch.rand(2, 3, size, size) * 2 - 1},
+            outputs=("embeddings",),
+            contract="arcface",
+            settings={} if size == 112 else {"height": size, "width": size},
+        )
+
+    def _shown(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+        """The clean faces in the framing of the hard ones, these, and which are not mixed of two."""
+        size = self.task.size
+        masks = blend_masks(draws, size, self.settings.mixed)
+        clean = blend(warp(batch.source, inverse(batch.back), size), masks)
+        hard = blend(batch.target, masks)
+        hard = with_glasses(hard, draws, self.settings.glasses)
+        hard = covered(hard, draws, self.settings.covered)
+        hard = relit(hard, draws, self.settings.relit, self.settings.darkest)
+        return clean, hard, masks.amin((1, 2, 3)) == 1
+
+    @torch.no_grad()
+    def _taught(self, clean: Tensor) -> tuple[Tensor, list[Tensor]]:
+        if self.inner is not None:
+            return self.inner(clean)
+        return self.task.identities.teacher.embed(clean), []
+
+    def _learn(self, shared: Lesson, moment: Moment) -> Terms:
+        terms = {
+            "identity": losses.identity_loss(shared.embedding, shared.wanted),
+            "relations": losses.relation_loss(shared.embedding, shared.wanted),
+        }
+        return terms | self._guided(shared, shared.maps, shared.embedding, ("hints", "margin"), moment)
+
+    def _help(self, shared: Lesson, moment: Moment) -> Terms:
+        maps = [one.detach() for one in shared.maps]
+        return self._guided(shared, maps, shared.embedding.detach(), ("regression", "classes"), moment)
+
+    def _guided(
+        self, shared: Lesson, maps: list[Tensor], embedding: Tensor, names: tuple[str, str], moment: Moment
+    ) -> Terms:
+        nothing = torch.zeros(len(embedding), device=embedding.device)
+        hints = losses.hint_loss(self.guide(maps), shared.wanted_maps) if maps else nothing
+        known = shared.label != NOBODY
+        logits = self.guide.head(embedding, shared.label.clamp(min=0))
+        margin = F.cross_entropy(logits, shared.label.clamp(min=0), reduction="none")
+        return dict(zip(names, (hints, torch.where(known, margin, 0.0)), strict=True))
+
+
+def _people(task: Task) -> tuple[Tensor, Tensor]:
+    """Labels (N,) of the set's faces, and mean embeddings (people, D) of those who have several photos."""
+    person, table = task.person, task.identities.table
+    _, which, count = torch.unique(person, return_inverse=True, return_counts=True)
+    several = count > 1
+    number = torch.where(several, several.cumsum(0) - 1, NOBODY)
+    label = number[which]
+    known = label != NOBODY
+    centres = torch.zeros(int(several.sum()), table.shape[1], device=table.device)
+    centres.index_add_(0, label[known], F.normalize(table[known], dim=1))
+    return label, F.normalize(centres, dim=1)

@@ -43,6 +43,15 @@ def train(
         Path | None,
         typer.Option(metavar="FOLDER", help="Keeps decoded faces and embeddings for the next run."),
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="Evaluate on the held-out people every run.evaluate samples by this."
+        ),
+    ] = None,
+    expression: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Network of 52 blendshapes, for that evaluation.")
+    ] = None,
     show: Annotated[
         bool, typer.Option("--show", help="Print the recipe as it would be run, and stop.")
     ] = False,
@@ -69,6 +78,8 @@ def train(
             devices=devices,
             cache=cache,
             show=show,
+            judge=judge,
+            expression=expression,
         )
     )
     if stopped:

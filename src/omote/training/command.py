@@ -16,6 +16,7 @@ from omote.training.loop import Stop, Trainer
 from omote.training.recipe import Recipe, load_recipe, recipes
 from omote.training.smoke import drawn_faces, judge
 from omote.training.toml import as_toml
+from omote.training.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Request:
     devices: int = 1
     cache: Path | None = None
     show: bool = False
+    judge: str | None = None
+    expression: str | None = None
 
 
 def recipe_table() -> str:
@@ -81,8 +84,11 @@ def _train(request: Request, recipe: Recipe, folder: Path) -> str:
             f"{trainer.seen:,} of {recipe.run.samples:,} samples seen",
             flush=True,
         )
+    watch = None
+    if request.judge and request.data:
+        watch = Watch(request.data, request.judge, request.expression)
     with _stoppable() as stop:
-        trainer.run(request.minutes, stop)
+        trainer.run(request.minutes, stop, watch)
     if stop.asked:
         return f"interrupted after {trainer.seen:,} samples; {path} is whole: --resume goes on"
     if request.smoke and first:

@@ -24,6 +24,7 @@ from omote.training.optimisers import make_optimisers
 from omote.training.recipe import Recipe
 from omote.training.system import Moment, Phase, follow
 from omote.training.systems.oneshot import OneShot
+from omote.training.watch import Watch
 
 _UNUSED_STEP = 2**31 - 1  # one that training never reaches: the faces of the sheets come from it
 _SKIPPED = 20  # steps in a row without finite gradients after which a run stops
@@ -82,8 +83,15 @@ class Trainer:
 
     # ------------------------------------------------------------------ the run
 
-    def run(self, minutes: float | None = None, stop: "Stop | None" = None) -> None:
+    def run(
+        self, minutes: float | None = None, stop: "Stop | None" = None, watch: Watch | None = None
+    ) -> None:
         """Train to the end of the recipe, or until the time is up, or somebody asks to stop; then save.
+
+        Args:
+            minutes: the time.
+            stop: the wish.
+            watch: judges the average now and then, and at the end.
 
         Raises:
             CollapseError: training has gone wrong; the last checkpoint stands.
@@ -103,6 +111,8 @@ class Trainer:
                         journal.write(self.seen, numbers)
                 if journal and self._passed(before, run.grid):
                     journal.sheet(self.seen, self.sheet())
+                if watch and journal and (self._passed(before, run.evaluate) or self.seen >= run.samples):
+                    watch.note(self.folder, self.seen, watch.of(self.system))
                 if self._passed(before, run.checkpoint) and self.seen < run.samples:
                     self.save()
                 late = minutes is not None and time.monotonic() - began > minutes * 60

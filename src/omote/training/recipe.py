@@ -61,6 +61,7 @@ class RunSettings:
         checkpoint: samples between checkpoints.
         log: samples between lines of the log.
         grid: samples between sheets of examples.
+        evaluate: samples between evaluations on held-out people, where a judge is given.
     """
 
     batch: int
@@ -73,9 +74,10 @@ class RunSettings:
     checkpoint: int = 20_000
     log: int = 500
     grid: int = 10_000
+    evaluate: int = 100_000
 
     def __post_init__(self) -> None:
-        for name in ("batch", "samples", "average", "checkpoint", "log", "grid"):
+        for name in ("batch", "samples", "average", "checkpoint", "log", "grid", "evaluate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"[run] {name} is {getattr(self, name)}: it must be positive")
 

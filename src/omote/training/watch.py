@@ -1,0 +1,63 @@
+"""Evaluation over the samples seen: the average judged on held-out people while it is trained."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from omote.evaluation import Evaluator, held_out_pairs, on_inner, open_panel, read_held_out
+from omote.training.data.crops import as_pictures, resized
+from omote.training.systems.oneshot import OneShot
+from omote.zoo import Networks
+
+LOG = "evaluation.jsonl"
+Pixels = npt.NDArray[np.uint8]
+
+
+class Watch:
+    """Judges a one-shot system by the protocol of `omote evaluate`.
+
+    Args:
+        folder: a face set with held-out people.
+        judge: identity network that has no part in the training, by name or path.
+        expression: network of 52 blendshapes, or none.
+        pairs: how many pairs; few make it quick, all of them make it exact.
+
+    Raises:
+        InputError: the set has no held-out people.
+        ModelError: a network is missing.
+    """
+
+    def __init__(self, folder: Path, judge: str, expression: str | None = None, pairs: int = 150) -> None:
+        panel = open_panel(Networks(), judge, expression=expression)
+        self._evaluator = Evaluator(held_out_pairs(read_held_out(folder), pairs), panel.estimators)
+
+    def of(self, system: OneShot) -> Mapping[str, float]:
+        """Metric → its value for swaps, and `metric/floor` → for targets as they are."""
+        result = self._evaluator.of(on_inner(swapper_of(system)))
+        numbers = {row.metric.name: row.swap.value for row in result.rows}
+        return numbers | {f"{row.metric.name}/floor": row.floor.value for row in result.rows}
+
+    def note(self, folder: Path, seen: int, numbers: Mapping[str, float]) -> None:
+        """Append a line to the run's `evaluation.jsonl`."""
+        rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
+        with (folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"seen": seen, **rounded}) + "\n")
+
+
+def swapper_of(system: OneShot) -> Callable[[Pixels, Pixels], Pixels]:
+    """The average of a system as a function of crops: targets and sources (n, s, s, 3) uint8 → uint8."""
+
+    @torch.no_grad()
+    def swap(targets: Pixels, sources: Pixels) -> Pixels:
+        task, side = system.task, targets.shape[1]
+        given, wanted = (as_pictures(torch.from_numpy(x.copy())).to(task.device) for x in (targets, sources))
+        embeddings = task.identities.teacher(wanted)
+        made = resized(system.swap(resized(given, task.size), embeddings), side)
+        pixels = ((made.clamp(-1, 1) + 1) * 127.5).round().byte()
+        return np.asarray(pixels.permute(0, 2, 3, 1).cpu().numpy(), np.uint8)
+
+    return swap

@@ -36,7 +36,7 @@ class IdentitySettings:
     """The table `[networks]`; see `SlimIdentity` and `ArcFaceHead`.
 
     Attributes:
-        maps: inner values of the teacher that the student's four maps are to resemble; none if empty.
+        maps: inner values of the teacher that the last of the student's maps are to resemble; none if empty.
         map_channels: their channels.
         mixed: share of faces that are mixed of two, 0..1.
         relit: share of faces in other light.
@@ -59,26 +59,40 @@ class IdentitySettings:
     covered: float = 0.0
 
 
-class Guide(nn.Module):
-    """What helps the student and is not part of it: the way from its maps to the teacher's, and a place for
-    each person of the set of whom there are several photos.
+class Student(SlimIdentity):
+    """The encoder, and what helps it to learn and is not exported: the way from its last maps to the
+    teacher's, and a place for each person of the set of whom there are several photos.
 
     Args:
-        channels: of the student's maps.
-        wanted: of the teacher's.
-        head: tells people apart.
+        settings: of the encoder.
+        embedding: length of the embedding.
+        size: side of the faces.
+        centres: (people, embedding) where the places of the people begin.
     """
 
-    def __init__(self, channels: tuple[int, ...], wanted: tuple[int, ...], head: ArcFaceHead) -> None:
-        super().__init__()
+    def __init__(self, settings: IdentitySettings, embedding: int, size: int, centres: Tensor) -> None:
+        self.shape = (embedding, settings.widths, settings.blocks, settings.last, size)
+        super().__init__(*self.shape)
+        wanted = settings.map_channels
         self.regressors = nn.ModuleList(
-            nn.Conv2d(ours, theirs, 1) for ours, theirs in zip(channels, wanted, strict=bool(wanted))
+            nn.Conv2d(ours, theirs, 1)
+            for ours, theirs in zip(self.channels[len(self.channels) - len(wanted) :], wanted, strict=True)
         )
-        self.head = head
+        self.people = ArcFaceHead(embedding, max(len(centres), 1), settings.scale, settings.margin)
+        if len(centres):
+            self.people.centres.data.copy_(centres)
 
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """The student's maps as the teacher's."""
-        return [regressor(one) for regressor, one in zip(self.regressors, maps, strict=True)]
+    def encoder(self) -> SlimIdentity:
+        """A copy of the encoder alone."""
+        alone = SlimIdentity(*self.shape)
+        own = alone.state_dict()
+        alone.load_state_dict({name: value for name, value in self.state_dict().items() if name in own})
+        return alone
+
+    def regressed(self, maps: list[Tensor]) -> list[Tensor]:
+        """The last of the student's maps as the teacher's."""
+        last = maps[len(maps) - len(self.regressors) :]
+        return [regressor(one) for regressor, one in zip(self.regressors, last, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +101,7 @@ class Lesson:
 
     Attributes:
         embedding: (B, D) the student's, of unit length, with its graph.
-        maps: the student's, with their graph; empty where the teacher's are.
+        maps: the student's, with their graph.
         wanted: (B, D) the teacher's, of unit length.
         wanted_maps: the teacher's.
         label: (B,) int64, the number of the person, `NOBODY` for mixed faces and for people of one photo.
@@ -106,8 +120,8 @@ class IdentitySystem:
     """The student of an identity teacher.
 
     Losses: `identity` (cosine distance to the teacher), `relations`, `hints` (inner maps) and `margin`
-    (ArcFace, over people with several photos); `regression` and `classes` train what helps with the latter
-    two. Relations, and the scaling of hints, are those of the part of a batch that is computed at once.
+    (ArcFace, over people with several photos). Relations, and the scaling of hints, are those of the part of
+    a batch that is computed at once.
 
     Args:
         settings: of the networks, and of what the student is shown.
@@ -118,29 +132,23 @@ class IdentitySystem:
     """
 
     averaged = "student"
-    losses = ("identity", "relations", "hints", "margin", "regression", "classes")
+    losses = ("identity", "relations", "hints", "margin")
 
     def __init__(self, settings: IdentitySettings, task: Task) -> None:
         self.settings, self.task = settings, task
         teacher = task.identities.teacher
         if len(settings.maps) != len(settings.map_channels):
             raise UsageError("[networks] maps and map_channels must be as many")
-        self.student = SlimIdentity(
-            teacher.width, settings.widths, settings.blocks, settings.last, task.size
-        ).to(task.device)
         self.inner: InnerMaps | None = None
         if settings.maps:
             if not isinstance(teacher, NetworkIdentity):
                 raise UsageError(f"[networks] maps: the identity teacher {teacher.name} has none")
             self.inner = InnerMaps(teacher, settings.maps, task.device)
         self.label, centres = _people(task)
-        head = ArcFaceHead(teacher.width, max(len(centres), 1), settings.scale, settings.margin)
-        if len(centres):
-            head.centres.data.copy_(centres)
-        self.guide = Guide(self.student.channels, settings.map_channels, head).to(task.device)
-        self.networks: Mapping[str, nn.Module] = {"student": self.student, "guide": self.guide}
-        self.average = deepcopy(self.student).requires_grad_(False).eval()
-        self.phases = (Phase("student", self._learn), Phase("guide", self._help))
+        self.student = Student(settings, teacher.width, task.size, centres).to(task.device)
+        self.networks: Mapping[str, nn.Module] = {"student": self.student}
+        self.average = self.student.encoder().to(task.device).requires_grad_(False).eval()
+        self.phases = (Phase("student", self._learn),)
 
     def prepare(self, batch: Batch, moment: Moment) -> Lesson:
         """Let the teacher look at the clean faces and the student at the hard ones."""
@@ -150,7 +158,7 @@ class IdentitySystem:
         label = torch.where(whole, self.label[batch.target_index], NOBODY)
         return Lesson(
             self.student.embed(maps[-1]),
-            maps if wanted_maps else [],
+            maps,
             F.normalize(wanted, dim=1),
             wanted_maps,
             label,
@@ -202,21 +210,14 @@ class IdentitySystem:
             "identity": losses.identity_loss(shared.embedding, shared.wanted),
             "relations": losses.relation_loss(shared.embedding, shared.wanted),
         }
-        return terms | self._guided(shared, shared.maps, shared.embedding, ("hints", "margin"), moment)
-
-    def _help(self, shared: Lesson, moment: Moment) -> Terms:
-        maps = [one.detach() for one in shared.maps]
-        return self._guided(shared, maps, shared.embedding.detach(), ("regression", "classes"), moment)
-
-    def _guided(
-        self, shared: Lesson, maps: list[Tensor], embedding: Tensor, names: tuple[str, str], moment: Moment
-    ) -> Terms:
-        nothing = torch.zeros(len(embedding), device=embedding.device)
-        hints = losses.hint_loss(self.guide(maps), shared.wanted_maps) if maps else nothing
-        known = shared.label != NOBODY
-        logits = self.guide.head(embedding, shared.label.clamp(min=0))
-        margin = F.cross_entropy(logits, shared.label.clamp(min=0), reduction="none")
-        return dict(zip(names, (hints, torch.where(known, margin, 0.0)), strict=True))
+        if moment.weights["hints"]:
+            terms["hints"] = losses.hint_loss(self.student.regressed(shared.maps), shared.wanted_maps)
+        if moment.weights["margin"]:
+            label = shared.label.clamp(min=0)
+            logits = self.student.people(shared.embedding, label)
+            missed = F.cross_entropy(logits, label, reduction="none")
+            terms["margin"] = torch.where(shared.label != NOBODY, missed, 0.0)
+        return terms
 
 
 def _people(task: Task) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from omote.training.data.sampler import Sampler, balanced
 from omote.training.embeddings import embeddings_of
 from omote.training.loop import Trainer
 from omote.training.recipe import Recipe
-from omote.training.systems import build
+from omote.training.systems import batches_for, build
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.teachers.identity import identity_teacher
 
@@ -101,7 +101,7 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
         "teacher": teacher.digest,
     }
     where.folder.mkdir(parents=True, exist_ok=True)
-    return Trainer(recipe, system, batches, where.folder, fabric, facts)
+    return Trainer(recipe, system, batches_for(system, batches), where.folder, fabric, facts)
 
 
 def _weights(faces: FaceSet, column: str | None, what: str) -> npt.NDArray[np.float64] | None:

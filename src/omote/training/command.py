@@ -15,6 +15,7 @@ from omote.training.data.faces import FaceSet
 from omote.training.loop import Stop, Trainer
 from omote.training.recipe import Recipe, load_recipe, recipes
 from omote.training.smoke import drawn_faces, judge
+from omote.training.systems.oneshot import OneShot
 from omote.training.toml import as_toml
 from omote.training.watch import Watch
 
@@ -86,6 +87,8 @@ def _train(request: Request, recipe: Recipe, folder: Path) -> str:
         )
     watch = None
     if request.judge and request.data:
+        if not isinstance(trainer.system, OneShot):
+            raise UsageError(f"--judge: {recipe.name} trains no swapper")
         watch = Watch(request.data, request.judge, request.expression)
     with _stoppable() as stop:
         trainer.run(request.minutes, stop, watch)
@@ -105,10 +108,10 @@ def _faces(request: Request, recipe: Recipe) -> FaceSet:
 
 
 def _report(trainer: Trainer, recipe: Recipe) -> None:
-    found = judge(trainer, ("reconstruction", "identity"))
+    found = judge(trainer)
     for name, (begin, end) in found.losses.items():
         print(f"{name:<16} {begin:.4g} -> {end:.4g}")
-    print(f"{'overfitted to':<16} {found.psnr:.1f} dB on {len(trainer.batches.faces)} faces")
+    print(f"{found.learnt.what}: {found.learnt.value:.3g} on {len(trainer.batches.faces)} faces")
 
 
 @contextmanager

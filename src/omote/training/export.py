@@ -74,8 +74,8 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
         raise InputError(f"{path}: its networks are not those of its recipe {state.recipe}") from error
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        identity, files = _identity(reference, teacher, output)
         exported = system.export()
+        identity, files = _identity(reference, teacher, output) if exported.identity else (None, ())
         difference = write_graph(exported, output, half)
         card = output.with_suffix(".toml")
         _write(card, as_toml(_card(exported, state, recipe, teacher, identity)) + "\n")
@@ -154,7 +154,7 @@ def _identity(reference: str, teacher: IdentityTeacher, output: Path) -> tuple[s
 
 
 def _card(
-    exported: Exported, state: Checkpoint, recipe: Recipe, teacher: IdentityTeacher, identity: str
+    exported: Exported, state: Checkpoint, recipe: Recipe, teacher: IdentityTeacher, identity: str | None
 ) -> Mapping[str, Any]:
     facts = state.facts
     faces, people = facts.get("face_count", 0), facts.get("people", 0)
@@ -170,7 +170,7 @@ def _card(
         **exported.settings,
         "note": note,
         **recipe.table("card"),
-        "needs": {"identity": identity},
+        **({"needs": {"identity": identity}} if identity else {}),
     }
 
 

@@ -17,6 +17,7 @@ class Exported:
         outputs: their names.
         contract: of the catalogue: how the file is used.
         settings: what its card says on top of the contract.
+        identity: whether it needs the embeddings of the network that it was trained with.
     """
 
     module: nn.Module
@@ -24,3 +25,4 @@ class Exported:
     outputs: tuple[str, ...]
     contract: str
     settings: Mapping[str, Any]
+    identity: bool = True

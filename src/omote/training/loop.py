@@ -22,8 +22,7 @@ from omote.training.journal import Journal
 from omote.training.meter import Meter, total
 from omote.training.optimisers import make_optimisers
 from omote.training.recipe import Recipe
-from omote.training.system import Moment, Phase, follow
-from omote.training.systems.oneshot import OneShot
+from omote.training.system import Moment, Phase, System, follow
 from omote.training.watch import Watch
 
 _UNUSED_STEP = 2**31 - 1  # one that training never reaches: the faces of the sheets come from it
@@ -49,7 +48,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        system: OneShot,
+        system: System,
         batches: Batches,
         folder: Path,
         fabric: Fabric,
@@ -255,7 +254,7 @@ class Stop:
     asked = False
 
 
-def _require_weights(recipe: Recipe, system: OneShot) -> None:
+def _require_weights(recipe: Recipe, system: System) -> None:
     known, weighed = set(system.losses), set(recipe.weights)
     for name in sorted(weighed - known):
         raise UsageError(

@@ -6,20 +6,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional as F
 
 from omote.errors import OmoteError
 from omote.training.data.crops import canonical
 from omote.training.data.faces import FaceSet
 from omote.training.journal import read_log
 from omote.training.loop import Trainer
+from omote.training.system import Learnt
 
 FACES = 8
 _SQUARE, _BORDER = 160, 16
 _FALLEN = 0.8
 """A loss has fallen if its last values are at most this part of its first."""
-_LEARNT = 20.0
-"""PSNR in dB above which eight pictures are learnt by heart."""
 
 
 class SmokeError(OmoteError):
@@ -32,11 +30,11 @@ class Smoke:
 
     Attributes:
         losses: loss → (mean of its first values, mean of its last).
-        psnr: of the eight faces, each given its own identity, in dB.
+        learnt: how well the faces are learnt by heart.
     """
 
     losses: dict[str, tuple[float, float]]
-    psnr: float
+    learnt: Learnt
 
 
 def drawn_faces() -> FaceSet:
@@ -86,12 +84,8 @@ def _drawn(random: np.random.Generator) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), np.uint8)
 
 
-def judge(trainer: Trainer, losses: tuple[str, ...]) -> Smoke:
-    """Check a smoke run that has ended.
-
-    Args:
-        trainer: of the run.
-        losses: which must have fallen.
+def judge(trainer: Trainer) -> Smoke:
+    """Check a smoke run that has ended: its losses have fallen, and its faces are learnt by heart.
 
     Raises:
         SmokeError: a loss has not fallen, or the faces are not learnt.
@@ -102,25 +96,24 @@ def judge(trainer: Trainer, losses: tuple[str, ...]) -> Smoke:
     def mean(name: str, part: list[dict[str, float]]) -> float:
         return float(np.mean([line[name] for line in part]))
 
-    fallen = {name: (mean(name, lines[:few]), mean(name, lines[-few:])) for name in losses}
-    found = Smoke(fallen, _psnr(trainer))
+    names = trainer.system.falling
+    fallen = {name: (mean(name, lines[:few]), mean(name, lines[-few:])) for name in names}
+    found = Smoke(fallen, _learnt(trainer))
     for name, (first, last) in fallen.items():
         if last > _FALLEN * first:
             raise SmokeError(
                 f"smoke run of {trainer.recipe.name}: {name} went from {first:.3g} to {last:.3g}"
             )
-    if found.psnr < _LEARNT:
+    if found.learnt.value < found.learnt.least:
         raise SmokeError(
-            f"smoke run of {trainer.recipe.name}: eight faces learnt to {found.psnr:.1f} dB only, "
-            f"{_LEARNT:g} expected"
+            f"smoke run of {trainer.recipe.name}: {found.learnt.what} is {found.learnt.value:.3g}, "
+            f"{found.learnt.least:g} expected"
         )
     return found
 
 
-@torch.no_grad()
-def _psnr(trainer: Trainer) -> float:
-    faces, system = trainer.batches.faces, trainer.system
+def _learnt(trainer: Trainer) -> Learnt:
+    faces = trainer.batches.faces
     index = torch.arange(min(len(faces), FACES))
-    crops = canonical(faces.gather(index), faces.border, trainer.recipe.data.size).to(trainer.fabric.device)
-    made = system.swap(crops, system.task.identities.of(index))
-    return float(-10 * torch.log10(F.mse_loss(made, crops) / 4))
+    crops = canonical(faces.gather(index), faces.border, trainer.recipe.data.size)
+    return trainer.system.learnt(crops.to(trainer.fabric.device), index.to(trainer.fabric.device))

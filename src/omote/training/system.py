@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from omote.training.data.batches import Batch
 from omote.training.draws import Draws
+from omote.training.exported import Exported
 
 Terms = dict[str, Tensor]
 """Loss → its value per sample, (B,) float32, not yet weighted; 0 where it does not concern a sample."""
@@ -44,6 +44,21 @@ class Phase:
     every: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """How well a few faces have been learnt by heart.
+
+    Attributes:
+        what: that is measured, with its unit after the number.
+        value: found.
+        least: that is expected of a network which learns at all.
+    """
+
+    what: str
+    value: float
+    least: float
+
+
 class System(Protocol):
     """Networks and losses of one recipe."""
 
@@ -76,15 +91,33 @@ class System(Protocol):
         """All losses of its phases; the recipe weighs each."""
         ...
 
-    def prepare(self, batch: Batch, moment: Moment) -> Any:
+    def prepare(self, batch: Any, moment: Moment) -> Any:
         """What the phases of a step share: above all the generated pictures, with their graph."""
+        ...
+
+    @property
+    def falling(self) -> tuple[str, ...]:
+        """Losses that must fall in a smoke run."""
+        ...
+
+    def learnt(self, crops: Tensor, index: Tensor) -> Learnt:
+        """Judge the average after a smoke run.
+
+        Args:
+            crops: (B, 3, S, S) in [-1, 1], canonical: all faces of the set.
+            index: (B,) their numbers.
+        """
+        ...
+
+    def export(self) -> Exported:
+        """The average, as the rest of Omote uses it."""
         ...
 
     def observed(self, shared: Any) -> Mapping[str, tuple[Tensor, Tensor]]:
         """Numbers for the log and the guards: name → values (B,), and which samples (B,) they concern."""
         ...
 
-    def sheet(self, batch: Batch) -> Tensor:
+    def sheet(self, batch: Any) -> Tensor:
         """Pictures to look at, of the average: (rows, columns, 3, S, S), [-1, 1]."""
         ...
 

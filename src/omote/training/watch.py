@@ -10,6 +10,7 @@ import torch
 
 from omote.evaluation import Evaluator, held_out_pairs, on_inner, open_panel, read_held_out
 from omote.training.data.crops import as_pictures, resized
+from omote.training.system import System
 from omote.training.systems.oneshot import OneShot
 from omote.zoo import Networks
 
@@ -35,8 +36,9 @@ class Watch:
         panel = open_panel(Networks(), judge, expression=expression)
         self._evaluator = Evaluator(held_out_pairs(read_held_out(folder), pairs), panel.estimators)
 
-    def of(self, system: OneShot) -> Mapping[str, float]:
+    def of(self, system: System) -> Mapping[str, float]:
         """Metric → its value for swaps, and `metric/floor` → for targets as they are."""
+        assert isinstance(system, OneShot)
         result = self._evaluator.of(on_inner(swapper_of(system)))
         numbers = {row.metric.name: row.swap.value for row in result.rows}
         return numbers | {f"{row.metric.name}/floor": row.floor.value for row in result.rows}

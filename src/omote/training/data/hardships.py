@@ -1,4 +1,4 @@
-"""What makes faces hard to know: poor light, glasses, something before them; and faces of nobody, mixed of two.
+"""What makes faces hard to know: poor light, glasses, something before them; and faces mixed of two.
 
 All take aligned faces (B, 3, S, S) and draw one row of numbers per sample.
 """
@@ -113,7 +113,7 @@ def covered(pictures: Tensor, draws: Draws, share: float) -> Tensor:
 
 
 def _axes(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """x and y of pixels, -1..1, as (1, 1, 1, S) and (1, 1, S, 1)."""
+    """X and y of pixels, -1..1, as (1, 1, 1, S) and (1, 1, S, 1)."""
     middle = (torch.arange(side, device=device, dtype=torch.float32) * 2 + 1) / side - 1
     return middle[None, None, None, :], middle[None, None, :, None]
 

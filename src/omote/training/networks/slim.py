@@ -14,7 +14,8 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first, self.second = _conv(channels, channels), _conv(channels, channels)
-        nn.init.zeros_(self.second[1].weight)  # the block begins as nothing at all
+        for value in self.second[1].parameters():
+            nn.init.zeros_(value)  # the block begins as nothing at all
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """(B, C, H, W) → the same shape."""

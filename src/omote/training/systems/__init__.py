@@ -5,6 +5,7 @@ from typing import Any
 
 from omote.errors import UsageError
 from omote.tables import from_table
+from omote.training.data.batches import Batches
 from omote.training.recipe import Recipe
 from omote.training.system import System
 from omote.training.systems.ghost import GhostSettings, GhostSystem
@@ -31,3 +32,8 @@ def build(recipe: Recipe, task: Task) -> System:
     settings, system = SYSTEMS[recipe.system]
     table = recipe.table("networks")
     return system(from_table(settings, table, f"recipe {recipe.name}", "[networks]", UsageError), task)
+
+
+def batches_for(system: System, batches: Batches) -> Batches:
+    """What a system is trained with: pairs, or what it makes of them ahead of the step."""
+    return system.lessons(batches) if isinstance(system, IdentitySystem) else batches

@@ -19,8 +19,8 @@ from omote.training.networks.aei import AEINet
 from omote.training.networks.attributes import EncoderKind
 from omote.training.networks.blocks import Norm
 from omote.training.networks.discriminators import MultiScaleDiscriminator
-from omote.training.system import Moment, Phase, Terms
-from omote.training.systems.oneshot import Swap, Task, sheet
+from omote.training.system import Learnt, Moment, Phase, Terms
+from omote.training.systems.oneshot import Swap, Task, learnt, sheet
 from omote.training.teachers.mesh import MeshTeacher
 
 PUPILS = (LEFT_IRIS[0], RIGHT_IRIS[0])
@@ -55,6 +55,7 @@ class GhostSystem:
 
     averaged = "generator"
     losses = ("discriminator", "adversarial", "attributes", "identity", "reconstruction", "eyes")
+    falling = ("reconstruction", "identity")
 
     def __init__(self, settings: GhostSettings, task: Task) -> None:
         self.settings, self.task = settings, task
@@ -99,6 +100,10 @@ class GhostSystem:
     def sheet(self, batch: Batch) -> Tensor:
         """See `oneshot.sheet`."""
         return sheet(self.task, batch, self.swap)
+
+    def learnt(self, crops: Tensor, index: Tensor) -> Learnt:
+        """See `oneshot.learnt`."""
+        return learnt(self.task, self.swap, crops, index)
 
     def export(self) -> Exported:
         """The graph of the public files: target in -1..1, embedding at its own length → picture in -1..1."""

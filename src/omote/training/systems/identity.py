@@ -7,7 +7,6 @@ is patient and consistent", CVPR 2022).
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -16,19 +15,20 @@ from torch.nn import functional as F
 
 from omote.errors import UsageError
 from omote.training import losses
-from omote.training.data.batches import Batch
-from omote.training.data.crops import inverse, warp
-from omote.training.data.hardships import blend, blend_masks, covered, relit, with_glasses
-from omote.training.draws import Draws
+from omote.training.data.batches import Batches
 from omote.training.exported import Exported
 from omote.training.networks.arcface import ArcFaceHead
 from omote.training.networks.slim import SlimIdentity
-from omote.training.system import Moment, Phase, Terms
+from omote.training.system import Learnt, Moment, Phase, Terms
+from omote.training.systems.lessons import Hardships, Lesson, Lessons
 from omote.training.systems.oneshot import Task
 from omote.training.teachers.identity import NetworkIdentity
 from omote.training.teachers.maps import InnerMaps
 
 NOBODY = -1
+
+_LEARNT = 0.9
+"""Cosine to the teacher above which eight pictures are learnt by heart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +96,18 @@ class Student(SlimIdentity):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """What the phases of a step share; all have B rows.
+class Answer:
+    """What the phase of a step sees; all have B rows.
 
     Attributes:
-        embedding: (B, D) the student's, of unit length, with its graph.
-        maps: the student's, with their graph.
-        wanted: (B, D) the teacher's, of unit length.
-        wanted_maps: the teacher's.
-        label: (B,) int64, the number of the person, `NOBODY` for mixed faces and for people of one photo.
-        whole: (B,) whether the face is one and not mixed.
+        lesson: what was shown, and what the teacher says of it.
+        embedding: (B, D) of unit length, with its graph.
+        maps: with their graph.
     """
 
+    lesson: Lesson
     embedding: Tensor
     maps: list[Tensor]
-    wanted: Tensor
-    wanted_maps: list[Tensor]
-    label: Tensor
-    whole: Tensor
 
 
 class IdentitySystem:
@@ -133,6 +127,7 @@ class IdentitySystem:
 
     averaged = "student"
     losses = ("identity", "relations", "hints", "margin")
+    falling = ("identity", "relations")
 
     def __init__(self, settings: IdentitySettings, task: Task) -> None:
         self.settings, self.task = settings, task
@@ -150,32 +145,34 @@ class IdentitySystem:
         self.average = self.student.encoder().to(task.device).requires_grad_(False).eval()
         self.phases = (Phase("student", self._learn),)
 
-    def prepare(self, batch: Batch, moment: Moment) -> Lesson:
-        """Let the teacher look at the clean faces and the student at the hard ones."""
-        clean, hard, whole = self._shown(batch, moment.draws)
-        wanted, wanted_maps = self._taught(clean)
-        maps = self.student.maps(hard.contiguous(memory_format=torch.channels_last))
-        label = torch.where(whole, self.label[batch.target_index], NOBODY)
-        return Lesson(
-            self.student.embed(maps[-1]),
-            maps,
-            F.normalize(wanted, dim=1),
-            wanted_maps,
-            label,
-            whole,
+    def lessons(self, batches: Batches) -> Lessons:
+        """Batches with the teacher's answers, which this system is trained with."""
+        settings = self.settings
+        hardships = Hardships(
+            settings.mixed, settings.glasses, settings.covered, settings.relit, settings.darkest
         )
+        return Lessons(batches, hardships, self._teach)
 
-    def observed(self, shared: Lesson) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def prepare(self, batch: Lesson, moment: Moment) -> Answer:
+        """Let the student look at the hard faces."""
+        maps = self.student.maps(batch.hard.contiguous(memory_format=torch.channels_last))
+        return Answer(batch, self.student.embed(maps[-1]), maps)
+
+    def observed(self, shared: Answer) -> Mapping[str, tuple[Tensor, Tensor]]:
         """Likeness of the student to the teacher, of real faces and of mixed ones."""
-        likeness = (shared.embedding.detach() * shared.wanted).sum(1)
-        return {"likeness": (likeness, shared.whole), "mixed_likeness": (likeness, ~shared.whole)}
+        likeness = (shared.embedding.detach() * shared.lesson.wanted).sum(1)
+        whole = shared.lesson.whole
+        return {"likeness": (likeness, whole), "mixed_likeness": (likeness, ~whole)}
+
+    def sheet(self, batch: Lesson) -> Tensor:
+        """Rows of what the teacher and what the student is shown: (B, 2, 3, S, S)."""
+        return torch.stack([batch.clean, batch.hard], 1)
 
     @torch.no_grad()
-    def sheet(self, batch: Batch) -> Tensor:
-        """Rows of what the teacher and what the student is shown: (B, 2, 3, S, S)."""
-        draws = Draws(0, 0, len(batch), slice(0, len(batch)), batch.target.device)
-        clean, hard, _ = self._shown(batch, draws)
-        return torch.stack([clean, hard], 1)
+    def learnt(self, crops: Tensor, index: Tensor) -> Learnt:
+        """Mean cosine to the teacher."""
+        likeness = F.cosine_similarity(self.average(crops), self.task.identities.of(index))
+        return Learnt("mean cosine to the teacher", float(likeness.mean()), _LEARNT)
 
     def export(self) -> Exported:
         """The contract `arcface`: faces in -1..1 → embeddings of unit length."""
@@ -186,37 +183,28 @@ class IdentitySystem:
             outputs=("embeddings",),
             contract="arcface",
             settings={} if size == 112 else {"height": size, "width": size},
+            identity=False,
         )
 
-    def _shown(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """The clean faces in the framing of the hard ones, these, and which are not mixed of two."""
-        size = self.task.size
-        masks = blend_masks(draws, size, self.settings.mixed)
-        clean = blend(warp(batch.source, inverse(batch.back), size), masks)
-        hard = blend(batch.target, masks)
-        hard = with_glasses(hard, draws, self.settings.glasses)
-        hard = covered(hard, draws, self.settings.covered)
-        hard = relit(hard, draws, self.settings.relit, self.settings.darkest)
-        return clean, hard, masks.amin((1, 2, 3)) == 1
-
-    @torch.no_grad()
-    def _taught(self, clean: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _teach(self, clean: Tensor) -> tuple[Tensor, list[Tensor]]:
         if self.inner is not None:
             return self.inner(clean)
         return self.task.identities.teacher.embed(clean), []
 
-    def _learn(self, shared: Lesson, moment: Moment) -> Terms:
+    def _learn(self, shared: Answer, moment: Moment) -> Terms:
+        lesson, embedding = shared.lesson, shared.embedding
         terms = {
-            "identity": losses.identity_loss(shared.embedding, shared.wanted),
-            "relations": losses.relation_loss(shared.embedding, shared.wanted),
+            "identity": losses.identity_loss(embedding, lesson.wanted),
+            "relations": losses.relation_loss(embedding, lesson.wanted),
         }
         if moment.weights["hints"]:
-            terms["hints"] = losses.hint_loss(self.student.regressed(shared.maps), shared.wanted_maps)
+            terms["hints"] = losses.hint_loss(self.student.regressed(shared.maps), lesson.maps)
         if moment.weights["margin"]:
-            label = shared.label.clamp(min=0)
-            logits = self.student.people(shared.embedding, label)
-            missed = F.cross_entropy(logits, label, reduction="none")
-            terms["margin"] = torch.where(shared.label != NOBODY, missed, 0.0)
+            number = self.label[lesson.index]
+            missed = F.cross_entropy(
+                self.student.people(embedding, number.clamp(min=0)), number.clamp(min=0), reduction="none"
+            )
+            terms["margin"] = torch.where(lesson.whole & (number != NOBODY), missed, 0.0)
         return terms
 
 

@@ -19,8 +19,8 @@ from omote.training.exported import Exported
 from omote.training.networks.blocks import Norm
 from omote.training.networks.discriminators import MultiScaleDiscriminator
 from omote.training.networks.simswap import SimSwap
-from omote.training.system import Moment, Phase, Terms
-from omote.training.systems.oneshot import Swap, Task, sheet
+from omote.training.system import Learnt, Moment, Phase, Terms
+from omote.training.systems.oneshot import Swap, Task, learnt, sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class SimSwapSystem:
 
     averaged = "generator"
     losses = ("discriminator", "penalty", "adversarial", "identity", "reconstruction", "weak_features")
+    falling = ("reconstruction", "identity")
 
     def __init__(self, settings: SimSwapSettings, task: Task) -> None:
         self.settings, self.task = settings, task
@@ -99,6 +100,10 @@ class SimSwapSystem:
     def sheet(self, batch: Batch) -> Tensor:
         """See `oneshot.sheet`."""
         return sheet(self.task, batch, self.swap)
+
+    def learnt(self, crops: Tensor, index: Tensor) -> Learnt:
+        """See `oneshot.learnt`."""
+        return learnt(self.task, self.swap, crops, index)
 
     def export(self) -> Exported:
         """The graph of the public files: target in its space, identity of unit length → picture in 0..1."""

@@ -1,4 +1,4 @@
-"""What an identity network makes of a picture on the way to its embedding: maps for a student to learn from."""
+"""What an identity network makes of a picture on the way to its embedding: maps for a student."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ class InnerMaps:
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Canonical crops (B, 3, S, S) in -1..1 → raw embeddings (B, D), and the maps in the order of names."""
+        """Canonical crops (B, 3, S, S) in -1..1 → raw embeddings (B, D), and the maps, as named."""
         crops = self._teacher.prepared(pictures)
         if self._graph is not None:
             *maps, embeddings = self._graph(crops)

@@ -21,7 +21,7 @@ test: .venv/tests
 	touch $@
 
 .venv/tests: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,train]'
 	touch $@
 
 .PHONY: demo test

@@ -4,8 +4,6 @@ Li et al., "FaceShifter: Towards High Fidelity And Occlusion Aware Face Swapping
 "GHOST: A New Face Swap Approach for Image and Video Domains", IEEE Access 2022.
 """
 
-from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +11,13 @@ from torch import Tensor, nn
 
 from omote.faces.contours import LEFT_IRIS, RIGHT_IRIS
 from omote.training import losses
-from omote.training.data.batches import Batch
 from omote.training.exported import Exported
 from omote.training.networks.aei import AEINet
 from omote.training.networks.attributes import EncoderKind
 from omote.training.networks.blocks import Norm
 from omote.training.networks.discriminators import MultiScaleDiscriminator
-from omote.training.system import Learnt, Moment, Phase, Terms
-from omote.training.systems.oneshot import Swap, Task, learnt, sheet
+from omote.training.system import Moment, Terms
+from omote.training.systems.oneshot import OneShot, Swap, Task
 from omote.training.teachers.mesh import MeshTeacher
 
 PUPILS = (LEFT_IRIS[0], RIGHT_IRIS[0])
@@ -42,7 +39,7 @@ class GhostSettings:
     judge_norm: Norm = "instance"
 
 
-class GhostSystem:
+class GhostSystem(OneShot):
     """AEI-Net and its discriminator. Real pictures are the sources, as published.
 
     Losses: `adversarial`, `attributes`, `identity`, `reconstruction` (pairs of one person) and, where it has
@@ -53,13 +50,11 @@ class GhostSystem:
         task: what is asked for.
     """
 
-    averaged = "generator"
     losses = ("discriminator", "adversarial", "attributes", "identity", "reconstruction", "eyes")
-    falling = ("reconstruction", "identity")
 
     def __init__(self, settings: GhostSettings, task: Task) -> None:
-        self.settings, self.task = settings, task
-        self.generator = AEINet(
+        self.settings = settings
+        generator = AEINet(
             task.size,
             task.identities.teacher.width,
             settings.layers,
@@ -67,43 +62,23 @@ class GhostSystem:
             settings.width,
             settings.limit,
             settings.norm,
-        ).to(task.device)
-        self.discriminator = MultiScaleDiscriminator(
+        )
+        discriminator = MultiScaleDiscriminator(
             settings.judge_scales,
             settings.judge_width,
             settings.judge_halvings,
             padding=2,
             norm=settings.judge_norm,
             limit=8 * settings.judge_width,
-        ).to(task.device)
-        self.networks: Mapping[str, nn.Module] = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-        }
-        self.average = deepcopy(self.generator).requires_grad_(False).eval()
-        self.phases = (Phase("discriminator", self._judge), Phase("generator", self._make))
+        )
+        super().__init__(generator, discriminator, task)
+        self.attributes = generator.attributes
         self.mesh = MeshTeacher().to(task.device).eval()
 
-    def prepare(self, batch: Batch, moment: Moment) -> Swap:
-        """Swap the batch and look at the result."""
-        return Swap.of(self.task, batch, moment.draws, self.generator)
-
-    def observed(self, shared: Swap) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """See `Swap.observed`."""
-        return shared.observed()
-
-    def swap(self, target: Tensor, embedding: Tensor) -> Tensor:
-        """The average's swap: targets (B, 3, S, S) in -1..1, raw embeddings → pictures in -1..1."""
-        result: Tensor = self.average(target, embedding)
+    def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
+        """The identity enters at its own length."""
+        result: Tensor = network(target, embedding)
         return result
-
-    def sheet(self, batch: Batch) -> Tensor:
-        """See `oneshot.sheet`."""
-        return sheet(self.task, batch, self.swap)
-
-    def learnt(self, crops: Tensor, index: Tensor) -> Learnt:
-        """See `oneshot.learnt`."""
-        return learnt(self.task, self.swap, crops, index)
 
     def export(self) -> Exported:
         """The graph of the public files: target in -1..1, embedding at its own length → picture in -1..1."""
@@ -116,23 +91,20 @@ class GhostSystem:
             settings={"side": size},
         )
 
-    def _judge(self, shared: Swap, moment: Moment) -> Terms:
+    def judge(self, shared: Swap, moment: Moment) -> Terms:
+        """The hinge, on pairs of different people."""
         values = losses.hinge_discriminator_loss(
-            real=self._logits(shared.batch.source), fake=self._logits(shared.fake.detach()), scales="sum"
+            real=self.logits(shared.batch.source), fake=self.logits(shared.fake.detach()), scales="sum"
         )
         return {"discriminator": 0.5 * shared.of_different_people(values)}
 
-    def _logits(self, pictures: Tensor) -> list[Tensor]:
-        return [verdict.logits for verdict in self.discriminator(pictures)]
-
-    def _make(self, shared: Swap, moment: Moment) -> Terms:
+    def make(self, shared: Swap, moment: Moment) -> Terms:
+        """What is adversarial on pairs of different people; the gaze only while it has a weight."""
         target = shared.batch.target
-        adversarial = losses.clipped_hinge_generator_loss(self._logits(shared.fake), scales="sum")
+        adversarial = losses.clipped_hinge_generator_loss(self.logits(shared.fake), scales="sum")
         terms = {
             "adversarial": shared.of_different_people(adversarial),
-            "attributes": losses.attribute_loss(
-                self.generator.attributes(shared.fake), self.generator.attributes(target)
-            ),
+            "attributes": losses.attribute_loss(self.attributes(shared.fake), self.attributes(target)),
             "identity": losses.identity_loss(shared.seen, shared.source),
             "reconstruction": shared.of_one_person(losses.half_l2_reconstruction_loss(shared.fake, target)),
         }

@@ -1,18 +1,21 @@
-"""What the systems of one-shot swappers have in common: identities, numbers to watch, and the sheet."""
+"""What the systems of one-shot swappers have in common: identities, the swap of a step, numbers to watch."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omote.training.data.batches import Batch
 from omote.training.data.crops import compose
 from omote.training.data.sampler import OTHER_PERSON
 from omote.training.draws import Draws
-from omote.training.system import Learnt, System
+from omote.training.exported import Exported
+from omote.training.networks.discriminators import MultiScaleDiscriminator
+from omote.training.system import Learnt, Moment, Phase, Terms
 from omote.training.teachers.identity import IdentityTeacher
 
 _SHIFT = 0.03
@@ -65,22 +68,6 @@ class Task:
     person: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
 
-@runtime_checkable
-class OneShot(System, Protocol):
-    """A system that trains a one-shot swapper."""
-
-    def __init__(self, settings: Any, task: Task) -> None: ...
-
-    @property
-    def task(self) -> Task:
-        """What it was asked for."""
-        ...
-
-    def swap(self, target: Tensor, embedding: Tensor) -> Tensor:
-        """The average's swap: targets (B, 3, S, S) in -1..1, raw embeddings (B, D) → pictures in -1..1."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Swap:
     """What the phases of a one-shot swapper share.
@@ -130,18 +117,68 @@ class Swap:
             }
 
 
-@torch.no_grad()
-def sheet(task: Task, batch: Batch, swap: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Rows of source, target, swap, and target with its own identity: (B, 4, 3, S, S)."""
-    people = task.identities
-    swapped = swap(batch.target, people.of(batch.source_index))
-    own = swap(batch.target, people.of(batch.target_index))
-    return torch.stack([batch.source, batch.target, swapped, own], 1)
+class OneShot(ABC):
+    """A system that trains a one-shot swapper against a discriminator.
 
+    Args:
+        generator: the swapper.
+        discriminator: gives a `Verdict` for each of its scales.
+        task: what is asked for.
+    """
 
-@torch.no_grad()
-def learnt(task: Task, swap: Callable[[Tensor, Tensor], Tensor], crops: Tensor, index: Tensor) -> Learnt:
-    """PSNR in dB of faces that are given their own identity; see `System.learnt`."""
-    made = swap(crops, task.identities.of(index))
-    psnr = float(-10 * torch.log10(F.mse_loss(made, crops) / 4))
-    return Learnt("PSNR in dB of faces given their own identity", psnr, _LEARNT)
+    averaged = "generator"
+    falling = ("reconstruction", "identity")
+    losses: tuple[str, ...]
+
+    def __init__(self, generator: nn.Module, discriminator: MultiScaleDiscriminator, task: Task) -> None:
+        self.task = task
+        self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
+        self.networks: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
+        self.average = deepcopy(generator).requires_grad_(False).eval()
+        self.phases = (Phase("discriminator", self.judge), Phase("generator", self.make))
+
+    @abstractmethod
+    def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
+        """Swap by a generator: targets (B, 3, S, S) in -1..1, raw embeddings (B, D) → pictures in -1..1."""
+
+    @abstractmethod
+    def judge(self, shared: Swap, moment: Moment) -> Terms:
+        """Losses of the discriminator."""
+
+    @abstractmethod
+    def make(self, shared: Swap, moment: Moment) -> Terms:
+        """Losses of the generator."""
+
+    @abstractmethod
+    def export(self) -> Exported:
+        """The average, as the rest of Omote uses it."""
+
+    def prepare(self, batch: Batch, moment: Moment) -> Swap:
+        """Swap the batch and look at the result."""
+        return Swap.of(self.task, batch, moment.draws, lambda x, z: self.give(self.generator, x, z))
+
+    def observed(self, shared: Swap) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """See `Swap.observed`."""
+        return shared.observed()
+
+    @torch.no_grad()
+    def swap(self, target: Tensor, embedding: Tensor) -> Tensor:
+        """Swap by the average; see `give`."""
+        return self.give(self.average, target, embedding)
+
+    def sheet(self, batch: Batch) -> Tensor:
+        """Rows of source, target, swap, and target with its own identity: (B, 4, 3, S, S)."""
+        people = self.task.identities
+        swapped = self.swap(batch.target, people.of(batch.source_index))
+        own = self.swap(batch.target, people.of(batch.target_index))
+        return torch.stack([batch.source, batch.target, swapped, own], 1)
+
+    def learnt(self, crops: Tensor, index: Tensor) -> Learnt:
+        """PSNR of faces that are given their own identity; see `System.learnt`."""
+        made = self.swap(crops, self.task.identities.of(index))
+        psnr = float(-10 * torch.log10(F.mse_loss(made, crops) / 4))
+        return Learnt("PSNR in dB of faces given their own identity", psnr, _LEARNT)
+
+    def logits(self, pictures: Tensor) -> list[Tensor]:
+        """What the discriminator says of pictures, by scale."""
+        return [verdict.logits for verdict in self.discriminator(pictures)]

@@ -3,8 +3,6 @@
 Chen et al., "SimSwap: An Efficient Framework For High Fidelity Face Swapping", ACM MM 2020.
 """
 
-from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,13 +12,12 @@ from torch.nn import functional as F
 
 from omote.faces.crops import IMAGENET_MEAN, IMAGENET_STD
 from omote.training import losses
-from omote.training.data.batches import Batch
 from omote.training.exported import Exported
 from omote.training.networks.blocks import Norm
 from omote.training.networks.discriminators import MultiScaleDiscriminator
 from omote.training.networks.simswap import SimSwap
-from omote.training.system import Learnt, Moment, Phase, Terms
-from omote.training.systems.oneshot import Swap, Task, learnt, sheet
+from omote.training.system import Moment, Terms
+from omote.training.systems.oneshot import OneShot, Swap, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class SimSwapSettings:
     matched: int = 2
 
 
-class SimSwapSystem:
+class SimSwapSystem(OneShot):
     """Generator and discriminator of SimSwap. Real pictures are the targets.
 
     Losses: `adversarial`, `identity`, `reconstruction` (pairs of one person) and `weak_features`;
@@ -55,13 +52,11 @@ class SimSwapSystem:
         task: what is asked for.
     """
 
-    averaged = "generator"
     losses = ("discriminator", "penalty", "adversarial", "identity", "reconstruction", "weak_features")
-    falling = ("reconstruction", "identity")
 
     def __init__(self, settings: SimSwapSettings, task: Task) -> None:
-        self.settings, self.task = settings, task
-        self.generator = SimSwap(
+        self.settings = settings
+        generator = SimSwap(
             settings.width,
             settings.levels,
             settings.blocks,
@@ -69,41 +64,21 @@ class SimSwapSystem:
             task.identities.teacher.width,
             settings.entrance,
             norm=settings.norm,
-        ).to(task.device)
-        self.discriminator = MultiScaleDiscriminator(
+        )
+        discriminator = MultiScaleDiscriminator(
             2,
             settings.judge_width,
             settings.judge_halvings,
             norm=settings.judge_norm,
             spectral=settings.judge_spectral,
             limit=8 * settings.judge_width,
-        ).to(task.device)
-        self.networks: Mapping[str, nn.Module] = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-        }
-        self.average = deepcopy(self.generator).requires_grad_(False).eval()
-        self.phases = (Phase("discriminator", self._judge), Phase("generator", self._make))
+        )
+        super().__init__(generator, discriminator, task)
 
-    def prepare(self, batch: Batch, moment: Moment) -> Swap:
-        """Swap the batch and look at the result."""
-        return Swap.of(self.task, batch, moment.draws, lambda x, z: self.generator.swap(x, F.normalize(z)))
-
-    def observed(self, shared: Swap) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """See `Swap.observed`."""
-        return shared.observed()
-
-    def swap(self, target: Tensor, embedding: Tensor) -> Tensor:
-        """The average's swap: targets (B, 3, S, S) in -1..1, raw embeddings → pictures in -1..1."""
-        return self.average.swap(target, F.normalize(embedding))
-
-    def sheet(self, batch: Batch) -> Tensor:
-        """See `oneshot.sheet`."""
-        return sheet(self.task, batch, self.swap)
-
-    def learnt(self, crops: Tensor, index: Tensor) -> Learnt:
-        """See `oneshot.learnt`."""
-        return learnt(self.task, self.swap, crops, index)
+    def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
+        """The identity enters at unit length."""
+        assert isinstance(network, SimSwap)
+        return network.swap(target, F.normalize(embedding))
 
     def export(self) -> Exported:
         """The graph of the public files: target in its space, identity of unit length → picture in 0..1."""
@@ -118,21 +93,20 @@ class SimSwapSystem:
             settings={"side": size, **facts},
         )
 
-    def _judge(self, shared: Swap, moment: Moment) -> Terms:
+    def judge(self, shared: Swap, moment: Moment) -> Terms:
+        """The hinge, and the gradient penalty while it has a weight."""
         real, fake = shared.batch.target, shared.fake.detach()
         terms = {
-            "discriminator": losses.hinge_discriminator_loss(real=self._logits(real), fake=self._logits(fake))
+            "discriminator": losses.hinge_discriminator_loss(real=self.logits(real), fake=self.logits(fake))
         }
         if moment.weights.get("penalty"):
             terms["penalty"] = losses.gradient_penalty(
-                self._logits, real=real, fake=fake, mix=moment.draws.uniform()
+                self.logits, real=real, fake=fake, mix=moment.draws.uniform()
             )
         return terms
 
-    def _logits(self, pictures: Tensor) -> list[Tensor]:
-        return [verdict.logits for verdict in self.discriminator(pictures)]
-
-    def _make(self, shared: Swap, moment: Moment) -> Terms:
+    def make(self, shared: Swap, moment: Moment) -> Terms:
+        """Reconstruction on pairs of one person, everything else on all."""
         verdicts = self.discriminator(shared.fake)
         with torch.no_grad():
             real = self.discriminator(shared.batch.target)

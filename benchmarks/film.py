@@ -1,6 +1,6 @@
 """Frames per second of a film swap, end to end, and the share of each stage.
 
-    python benchmarks/film.py [--seconds 12] [--size 1280x720] [--workers N] [--film FILE] [--repeat 3]
+    python benchmarks/film.py [--seconds 12] [--size 1280x720] [--threads N] [--film FILE] [--repeat 3]
 
 Without --film the target is the demo film: one talking head. Time runs from the call of the swap to the
 finished file: networks loaded, source read, every frame decoded, found, swapped, composed, encoded. A stage's
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12.0, help="length of the demo film")
     parser.add_argument("--size", default="1280x720", help="WIDTHxHEIGHT of the demo film")
     parser.add_argument("--film", type=Path, help="another target than the demo film")
-    parser.add_argument("--workers", type=int, help="frames in work at a time [default: processors]")
+    parser.add_argument("--threads", type=int, help="frames in work at a time [default: processors]")
     parser.add_argument("--codec", help="encoder [default: as the target]")
     parser.add_argument("--preset", help="its speed")
     parser.add_argument("--face", default="largest", help="which faces are swapped")
@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     settings = SwapSettings(
-        workers=options.workers, codec=options.codec, preset=options.preset, face=options.face
+        threads=options.threads, codec=options.codec, preset=options.preset, face=options.face
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,6 @@
 """Peak memory of a film swap: does it grow with the length, or behind a slow encoder?
 
-    python benchmarks/memory.py [--frames 150 1500] [--slow-frames 30 120] [--size 1280x720] [--workers N]
+    python benchmarks/memory.py [--frames 150 1500] [--slow-frames 30 120] [--size 1280x720] [--threads N]
 
 Each figure is the peak resident memory (VmHWM) of a process of its own that swaps the demo film, played again
 and again. The second table is for VP9 at --preset veryslow, where the encoder is by far the slowest stage.
@@ -61,13 +61,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=[150, 1500], help="lengths, default encoder")
     parser.add_argument("--slow-frames", type=int, nargs="*", default=[30, 120], help="lengths, slow encoder")
     parser.add_argument("--size", default="1280x720", help="WIDTHxHEIGHT")
-    parser.add_argument("--workers", type=int, help="frames in work at a time [default: processors]")
+    parser.add_argument("--threads", type=int, help="frames in work at a time [default: processors]")
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     with tempfile.TemporaryDirectory() as name:
         base = demo_film(Path(name), _FRAMES_MADE / 25, (width, height))
         print(describe())
-        workers = {"workers": options.workers}
+        workers = {"threads": options.threads}
         table("Default encoder", options.frames, base, ".mp4", workers)
         if options.slow_frames:
             slow = {**workers, "codec": "vp9", "preset": "veryslow"}

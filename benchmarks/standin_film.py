@@ -38,11 +38,11 @@ def main() -> None:
     parser.add_argument("--size", default="1280x720", help="WIDTHxHEIGHT of the demo film")
     parser.add_argument("--seconds", type=float, default=8.0, help="its length")
     parser.add_argument("--repeat", type=int, default=3, help="runs; the fastest counts")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     print(describe())
-    print(f"{width} x {height}, {options.workers} workers")
+    print(f"{width} x {height}, {options.threads} workers")
     print("| swapper | fps | ms/frame | bare networks, ms/frame | the program, ms/frame |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
@@ -52,7 +52,7 @@ def main() -> None:
             file = folder / "swapper.onnx"
             file.write_bytes(build())
             file.with_suffix(".toml").write_text(CARD)
-            settings = SwapSettings(swapper=file, workers=options.workers)
+            settings = SwapSettings(swapper=file, threads=options.threads)
             rates = [
                 swap_file(
                     [portraits()[0]], film, folder / "out.mp4", settings, networks=networks(folder)
@@ -61,7 +61,7 @@ def main() -> None:
             ]
             whole = 1000 / max(rates)
             bare = bare_networks(
-                film, Job([portraits()[0]], settings, networks=networks(folder)), options.workers
+                film, Job([portraits()[0]], settings, networks=networks(folder)), options.threads
             )
             print(f"| {title} | {max(rates):.1f} | {whole:.1f} | {bare:.1f} | {whole - bare:.1f} |")
 

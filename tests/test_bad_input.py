@@ -267,7 +267,8 @@ def slow_swap(room: Path, long_film: Path, out: str = "out.mp4") -> Any:
     """Start a swap that takes many seconds, and return when it is in the middle of the film."""
     if not (room / "long.mp4").exists():
         loop_film(long_film, room / "long.mp4", 4)
-    process = start("swap", "source.jpg", "long.mp4", "-o", out, "--codec", "x265", "--preset", "veryslow")
+    slowly = ["--codec", "x265", "--preset", "veryslow", "--segment", "0"]
+    process = start("swap", "source.jpg", "long.mp4", "-o", out, *slowly)
     deadline = time.monotonic() + 30
     while not list(room.glob(f".{out}.*")):
         assert process.poll() is None, process.communicate()

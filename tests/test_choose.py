@@ -127,8 +127,8 @@ def test_what_the_target_is_searched_for_does_not_hold_for_the_source(
 
 
 def test_threads_and_device_reach_the_networks(source: Path) -> None:
-    assert open_networks(SwapSettings(workers=1), 1).runtime.workers == 1
-    assert Job([source], SwapSettings(workers=3)).networks.runtime.workers == 3
+    assert open_networks(SwapSettings(threads=1), 1).runtime.workers == 1
+    assert Job([source], SwapSettings(threads=3)).networks.runtime.workers == 3
     assert SwapSettings().parallel == min(16, cores())
     with pytest.raises(UsageError, match="precision"):
         open_networks(SwapSettings(precision="fp8"), 1)  # type: ignore[arg-type]

@@ -70,7 +70,7 @@ def test_a_span_keeps_everything_that_lies_in_it(source: Path, rich_film: Path, 
 
 def test_the_report_adds_up(source: Path, film: Path, tmp_path: Path):
     seen: list[Progress] = []
-    settings = SwapSettings(preset="ultrafast", workers=2)
+    settings = SwapSettings(preset="ultrafast", threads=2)
     report = swap_file([source], film, tmp_path / "out.mp4", settings, seen.append)
     assert seen == [Progress(number + 1, 30) for number in range(30)]
     assert (report.frames, report.swapped, report.empty, report.notes) == (30, 30, 0, ())
@@ -79,11 +79,11 @@ def test_the_report_adds_up(source: Path, film: Path, tmp_path: Path):
     assert report.frame_rate == pytest.approx(30 / report.seconds)
 
 
-def test_the_number_of_workers_changes_nothing(source: Path, film: Path, tmp_path: Path):
+def test_the_number_of_threads_changes_nothing(source: Path, film: Path, tmp_path: Path):
     digests = set()
-    for workers in (1, 3):
-        out = tmp_path / f"{workers}.mkv"
-        api.swap(source, film, out, workers=workers, codec="ffv1", end=0.4)
+    for threads in (1, 3):
+        out = tmp_path / f"{threads}.mkv"
+        api.swap(source, film, out, threads=threads, codec="ffv1", end=0.4)
         digests.add(b"".join(picture.tobytes() for picture in pictures(out, *range(10))))
     assert len(digests) == 1
 

@@ -42,6 +42,22 @@ def film_progress(title: str) -> "Iterator[Callable[[Progress], None]]":
         yield report
 
 
+@contextmanager
+def kept_when_interrupted(output: Path) -> Iterator[None]:
+    """Say after Ctrl-C how to go on with a film of which something is finished."""
+    from omote.pipelines import JobFolder, JobInterrupted, job_path
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        folder = JobFolder(job_path(output))
+        if not folder.begun():
+            raise
+        raise JobInterrupted(
+            f"interrupted; {folder.path} keeps what is finished: go on with --resume"
+        ) from None
+
+
 def help_if_alone(context: typer.Context) -> None:
     """Show the help of a group of commands that is called without a command (exit 2)."""
     if context.invoked_subcommand is None:
@@ -53,8 +69,9 @@ def summary(result: "SwapReport", stages: bool = False) -> None:
     """Print what a swap did, in one line; then its notes, and on request its stage table."""
     faces = _count(result.swapped, "face")
     frames = f" in {_count(result.frames, 'frame')}, {result.frame_rate:.1f} fps" if result.frames > 1 else ""
+    kept = f", {_count(result.kept, 'frame')} of them kept from before" if result.kept else ""
     empty = f", {result.empty} without a face" if result.empty else ""
-    print(f"{faces} swapped{frames}{empty}, {result.seconds:.1f} s: {result.output}")
+    print(f"{faces} swapped{frames}{kept}{empty}, {result.seconds:.1f} s: {result.output}")
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
     for card in result.networks:

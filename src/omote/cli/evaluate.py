@@ -70,7 +70,7 @@ def evaluate(
 
     given: dict[str, Any] = dict(locals())
     names = ("swapper", "contract", "device", "precision", "max_pixels")
-    settings = SwapSettings(**{name: given[name] for name in names}, workers=1)
+    settings = SwapSettings(**{name: given[name] for name in names}, threads=1)
     faces = FaceSet(data, sources, targets, films, film_pairs, frames_per_film, pairs)
     with film_progress("Evaluating") as report:
         made = run(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omote._version import __version__
-from omote.cli import dataset, demo, doctor, evaluate, export, faces, models, swap, train
+from omote.cli import batch, dataset, demo, doctor, evaluate, export, faces, jobs, models, swap, train
 from omote.cli.config import load_config
 from omote.cli.console import help_if_alone
 from omote.errors import OmoteError
@@ -27,6 +27,8 @@ app = typer.Typer(
     context_settings={"auto_envvar_prefix": "OMOTE", "help_option_names": ["-h", "--help"]},
 )
 app.command("swap")(swap.swap)
+app.command("batch")(batch.batch)
+app.command("jobs")(jobs.jobs)
 app.command("faces")(faces.faces)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from omote.cli import options
-from omote.cli.console import film_progress, summary, write_record
+from omote.cli.console import film_progress, kept_when_interrupted, summary, write_record
 
 
 def swap(
@@ -82,8 +82,22 @@ def swap(
     device: options.Device = "cpu",
     precision: options.Precision = "fp32",
     max_pixels: options.MaxPixels = 100_000_000,
-    workers: Annotated[
-        int | None, typer.Option(help="Frames in work at a time [default: processors]")
+    threads: Annotated[
+        int | None, typer.Option(help="Frames in work at a time in each process [default: processors]")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that share the segments of a film.")] = 1,
+    segment: Annotated[
+        float, typer.Option(help="Seconds of a long film that are finished at a time; 0 never cuts.")
+    ] = 10.0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the unfinished film of this output.")
+    ] = False,
+    preview: Annotated[
+        float | None, typer.Option(help="Swap so many seconds only, in a film named OUTPUT.preview-TIME.")
+    ] = None,
+    preview_at: Annotated[
+        list[float] | None,
+        typer.Option(help="Second in the middle of a preview; repeatable [default: the film's middle]"),
     ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Write what was done, by which networks and licences, as JSON.")
@@ -92,7 +106,7 @@ def swap(
 ) -> None:
     """Put the face of SOURCE into TARGET, a photo or film."""
     from omote.errors import UsageError
-    from omote.pipelines import SETTING_NAMES, SwapSettings, refuse_overwriting, swap_file
+    from omote.pipelines import SETTING_NAMES, SwapSettings, previews, refuse_overwriting, swap_file
 
     given: dict[str, Any] = dict(locals())
     if len(inputs) < 2 and swapper == "mesh":  # a DFM network knows its person already
@@ -101,8 +115,17 @@ def swap(
         refuse_overwriting([*inputs, output], record)
     settings = SwapSettings(**{name: given[name] for name in SETTING_NAMES})
     *sources, target = inputs
-    with film_progress("Swapping") as report:
-        result = swap_file(sources, target, output, settings, report)
-    summary(result, stages)
+    if preview is None:
+        if preview_at:
+            raise UsageError("--preview-at says where --preview SECONDS is taken: give both")
+        films = [(output, settings)]
+    else:
+        if resume or record is not None:
+            raise UsageError("--preview is short: leave --resume and --record out")
+        films = previews(target, output, settings, preview, preview_at or ())
+    for made, chosen in films:
+        with film_progress("Swapping") as report, kept_when_interrupted(made):
+            result = swap_file(sources, target, made, chosen, report, resume=resume)
+        summary(result, stages)
     if record is not None:
         write_record(record, result)

@@ -20,21 +20,36 @@ from omote.media.colour import ToRGB
 from omote.media.sniff import reason
 from omote.media.types import Frame, MediaInfo
 
+Stamps = tuple[int | None, int | None]
+"""First and last-plus-one time stamp of a part of a film; None where it is open."""
+
+_RETREATS = (0, 2, 10, 60)
+"""Seconds before the wanted place at which decoding is tried, one after the other."""
+
 
 class FilmSource:
     """Frames of a container that libav can demux; see VideoReader for the promises.
 
     `start` and `end` are seconds from the film's beginning; `begin` and `until` the same on its own clock.
     `shift` is what was taken off every time stamp, in units of the time base; known with the first frame.
+    `cut` is a part of the film by its time stamps, (first, last plus one), instead of seconds: nothing is
+    taken off then, it may be empty, and `damaged` counts the frames that were decoded as well as could be.
     """
 
     def __init__(
-        self, info: MediaInfo, *, start: float | None, end: float | None, threads: int, max_pixels: int
+        self,
+        info: MediaInfo,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        cut: Stamps | None = None,
+        threads: int,
+        max_pixels: int,
     ) -> None:
         self.info = info
         self.warnings: list[str] = []
-        self.shift = 0
-        self._start, self._end = start, end
+        self.shift = self.damaged = 0
+        self._start, self._end, self._cut = start, end, cut
         self._threads, self._max_pixels = threads, max_pixels
         self._container, self._stream = self._open()
         # A film's seconds are counted from its own start, which some containers put well after zero.
@@ -61,7 +76,7 @@ class FilmSource:
         info = self.info
         path = info.path
         time_base = self._stream.time_base or Fraction(1, 1000)
-        first, last = self._span(time_base)
+        first, last = self.span()
         to_rgb = ToRGB(info.colour)
         turn = orient.Orientation(info.rotation, info.flipped)
         coded = (info.height, info.width) if turn.swaps_sides else (info.width, info.height)
@@ -73,7 +88,7 @@ class FilmSource:
             if first is not None and pts < first:
                 continue
             if last is not None and pts >= last:
-                if index:
+                if index or self._cut:
                     break
                 continue
             if (frame.width, frame.height) != coded:
@@ -81,8 +96,9 @@ class FilmSource:
                     f"{path}: the picture changes its size from {coded[0]} x {coded[1]} to {frame.width} x "
                     f"{frame.height} at {float(pts * time_base):.3f} s; cut the film there with --end"
                 )
-            if index == 0 and first is not None:
+            if index == 0 and first is not None and self._cut is None:
                 self.shift = pts
+            self.damaged += frame.is_corrupt
             rgb = to_rgb(frame)
             yield Frame(
                 pixels=turn.apply(rgb.pixels),
@@ -97,11 +113,14 @@ class FilmSource:
         else:
             if first is None and last is None:
                 self._require_all()
-        if index == 0:
+        if index == 0 and self._cut is None:
             raise InputError(f"{path}: has no frames between {self._start or 0:g} s and {self._end} s")
 
-    def _span(self, time_base: Fraction) -> tuple[int | None, int | None]:
-        """First and last-plus-one time stamp of the wanted span, or None where it is open."""
+    def span(self) -> Stamps:
+        """First and last-plus-one time stamp of the wanted part, or None where it is open."""
+        if self._cut is not None:
+            return self._cut
+        time_base = self._stream.time_base or Fraction(1, 1000)
         first = None if self.begin is None else math.ceil(self.begin / time_base)
         last = None if self.until is None else math.ceil(self.until / time_base)
         if first is not None and not self._start:
@@ -109,22 +128,42 @@ class FilmSource:
         return first, last
 
     def _decode(self, first: int | None) -> Iterator[VideoFrame]:
-        """Decoded frames from the key frame before `first` on."""
-        if first is not None and first > (self._stream.start_time or 0):
-            try:
-                self._container.seek(first, stream=self._stream)
-                frames = self._decode_all()
-                head = next(frames, None)
-                if head is not None and head.pts is not None and head.pts <= first:
+        """Decoded frames from a key frame at or before `first` on."""
+        beginning = self._stream.start_time or 0
+        if first is not None and first > beginning:
+            second = 1 / (self._stream.time_base or Fraction(1, 1000))
+            for retreat in _RETREATS:
+                place = first - round(retreat * second)
+                if place <= beginning:
+                    break
+                frames = self._decode_from(place, first)
+                if (head := next(frames, None)) is not None:
                     yield head
                     yield from frames
                     return
-            except (av.error.FFmpegError, OSError):
-                pass
             # The container cannot seek exactly: read from the beginning instead.
             self._container.close()
             self._container, self._stream = self._open()
         yield from self._decode_all()
+
+    def _decode_from(self, place: int, first: int) -> Iterator[VideoFrame]:
+        """Frames from `first` on, decoded after a jump to `place`; none if no key frame came before them."""
+        try:
+            self._container.seek(place, stream=self._stream)
+            self._decoder.flush_buffers()
+            whole = False
+            frames = self._decode_all()
+            for frame in frames:
+                whole = whole or frame.key_frame
+                if frame.pts is None or frame.pts >= first:
+                    break
+            else:
+                return
+        except (av.error.FFmpegError, OSError, InputError):
+            return
+        if whole:
+            yield frame
+            yield from frames
 
     def _decode_all(self) -> Iterator[VideoFrame]:
         path = self.info.path
@@ -170,7 +209,7 @@ class FilmSource:
             lost = (ledger.last_packet - ledger.last_frame) * (self._stream.time_base or Fraction(0))
             if lost > 3 / info.frame_rate:
                 raise InputError(f"{info.path}: its last {float(lost):.2f} s cannot be decoded: {fault}")
-        if info.codec in _FRAME_PER_PACKET and ledger.lost > 0:
+        if info.codec in FRAME_PER_PACKET and ledger.lost > 0:
             if ledger.lost > ledger.packets * 0.02:
                 raise InputError(
                     f"{info.path}: {ledger.lost} of {ledger.packets} frames cannot be decoded: {fault}"
@@ -179,7 +218,7 @@ class FilmSource:
 
 
 # Formats where each packet shows one frame; others have packets that show none.
-_FRAME_PER_PACKET = {"h264", "hevc", "av1", "vp9", "prores", "mjpeg", "dnxhd", "ffv1", "png"}
+FRAME_PER_PACKET = {"h264", "hevc", "av1", "vp9", "prores", "mjpeg", "dnxhd", "ffv1", "png"}
 
 
 class _Ledger:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
+
+from av.packet import Packet
 
 from omote.errors import InputError, OmoteError, UsageError
 from omote.media import probing
@@ -12,6 +14,7 @@ from omote.media.animation_header import read_header
 from omote.media.animation_write import AnimationSink
 from omote.media.atomic import AtomicFile
 from omote.media.containers import CONTAINERS, choose, require_film_suffix
+from omote.media.cutting import CutFilm
 from omote.media.film_write import AV_ERRORS, FilmSink
 from omote.media.integrity import require_whole
 from omote.media.reader import VideoReader
@@ -32,9 +35,10 @@ class _Sink(Protocol):
 class VideoWriter:
     """Writes Frames to `path` with everything else taken from the source film.
 
-    `source` is the VideoReader that the frames come from (its `start` and `end` then cut the sound, too) or a
-    MediaInfo. Timing, size, pixel aspect, bit depth, chroma, colour tags, HDR data, sound, subtitles,
-    chapters, attachments and metadata are those of the source where the container holds them.
+    `source` is the VideoReader that the frames come from (its `start` and `end` then cut the sound, too), a
+    CutFilm whose pieces are joined (likewise) or a MediaInfo. Timing, size, pixel aspect, bit depth, chroma,
+    colour tags, HDR data, sound, subtitles, chapters, attachments and metadata are those of the source where
+    the container holds them.
 
     `codec` is a name from ENCODERS; the default is the source's own family, else what the container usually
     holds, at visually lossless quality. `quality` is 0..100, `preset` one of PRESETS. The suffix of `path`
@@ -49,7 +53,7 @@ class VideoWriter:
     def __init__(
         self,
         path: str | Path,
-        source: VideoReader | MediaInfo,
+        source: VideoReader | CutFilm | MediaInfo,
         *,
         codec: str | None = None,
         quality: float | None = None,
@@ -57,8 +61,8 @@ class VideoWriter:
     ) -> None:
         self.path = Path(path)
         self.frames = 0
-        reader = source if isinstance(source, VideoReader) else None
-        info = source.info if isinstance(source, VideoReader) else source
+        span = None if isinstance(source, MediaInfo) else source
+        info = source if isinstance(source, MediaInfo) else source.info
         suffix = require_film_suffix(self.path)
         if self.path.exists() and info.path.exists() and self.path.samefile(info.path):
             raise UsageError(f"{path}: the output is the input; name another file")
@@ -71,7 +75,7 @@ class VideoWriter:
                 self._sink = AnimationSink(self._file.path, suffix, info, codec=codec, quality=quality)
             else:
                 self._sink = FilmSink(
-                    self._file.path, self.path, container, info, reader, entry, quality, preset
+                    self._file.path, self.path, container, info, span, entry, quality, preset
                 )
         except BaseException:
             self._file.discard()
@@ -90,6 +94,20 @@ class VideoWriter:
         except AV_ERRORS as error:
             raise InputError(f"{self.path}: cannot be written ({reason(error)})") from None
         self.frames += 1
+
+    def copy(self, packet: Packet[Any]) -> None:
+        """Take over one encoded frame of a piece, instead of encoding it; not for animated pictures."""
+        assert isinstance(self._sink, FilmSink)
+        try:
+            self._sink.copy(packet)
+        except AV_ERRORS as error:
+            raise InputError(f"{self.path}: cannot be written ({reason(error)})") from None
+        self.frames += 1
+
+    @property
+    def extradata(self) -> bytes:
+        """What the encoder says to decoders at the head of the film; empty where it says it on the way."""
+        return self._sink.extradata if isinstance(self._sink, FilmSink) else b""
 
     def close(self) -> None:
         """Finish, verify and rename; called by a clean exit of the context. Safe to call twice."""

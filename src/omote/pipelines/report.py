@@ -1,7 +1,7 @@
 """How far a job is, and what it did."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,18 @@ Reporter = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What was done to one photo or film; the fields are those of `SwapReport`, `seconds` its `stages`."""
+
+    frames: int
+    swapped: int
+    empty: int
+    notes: tuple[str, ...] = ()
+    kept: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SwapReport:
     """What a swap did.
 
@@ -34,6 +46,7 @@ class SwapReport:
         notes: what the user should know of the output, one line each.
         networks: the cards of the networks that were used, with their licences, and with the digest that the
             files were verified by.
+        kept: frames of these that an earlier run, which broke off, had finished.
     """
 
     output: Path
@@ -44,11 +57,12 @@ class SwapReport:
     stages: dict[str, float]
     notes: tuple[str, ...] = ()
     networks: tuple[Card, ...] = ()
+    kept: int = 0
 
     def record(self) -> dict[str, Any]:
         """What was done and by which networks under which licences, in plain types."""
         kept = ("name", "task", "licence", "terms", "consequence", "sha256")
-        facts = ("frames", "swapped", "empty", "seconds", "notes")
+        facts = ("frames", "swapped", "empty", "kept", "seconds", "notes")
         return {
             "omote": __version__,
             "output": str(self.output),
@@ -58,5 +72,5 @@ class SwapReport:
 
     @property
     def frame_rate(self) -> float:
-        """Frames per second of wall time."""
-        return self.frames / max(self.seconds, 1e-9)
+        """Frames of this run per second of wall time."""
+        return (self.frames - self.kept) / max(self.seconds, 1e-9)

@@ -86,7 +86,9 @@ class SwapSettings(FindSettings):
         preset: speed of the encoder, in the encoder's own words.
         start: seconds of the film to begin at.
         end: seconds of the film to end at.
-        workers: frames in work at a time; as many as there are processors unless said.
+        threads: frames in work at a time in each process; as many as there are processors for it unless said.
+        workers: processes that share the segments of a film.
+        segment: seconds of film that are finished at a time and kept if the run breaks off; 0 never cuts.
     """
 
     face: str = "largest"
@@ -113,7 +115,9 @@ class SwapSettings(FindSettings):
     preset: str | None = None
     start: float | None = None
     end: float | None = None
-    workers: int | None = None
+    threads: int | None = None
+    workers: int = 1
+    segment: float = 10.0
 
     def __post_init__(self) -> None:
         FindSettings.__post_init__(self)
@@ -127,8 +131,13 @@ class SwapSettings(FindSettings):
         if self.restore is None and self.restore_weight is not None:
             raise UsageError("--restore-weight is for --restore: name a restorer")
         _ = self.masking
-        if self.workers is not None:
-            _within("workers", self.workers, 1, 256)
+        if self.threads is not None:
+            _within("threads", self.threads, 1, 256)
+        _within("workers", self.workers, 1, 256)
+        if not (self.segment == 0 or 0.1 <= self.segment < float("inf")):
+            raise UsageError(f"--segment {self.segment:g}: give 0.1 seconds or more, or 0 for none")
+        if self.workers > 1 and not self.segment:
+            raise UsageError("--workers shares the segments of a film: do not set --segment 0")
         if self.quality is not None:
             _within("quality", self.quality, 0, 100)
         if self.start is not None and not 0 <= self.start < float("inf"):
@@ -150,8 +159,8 @@ class SwapSettings(FindSettings):
 
     @property
     def parallel(self) -> int:
-        """Frames in work at a time."""
-        return self.workers or min(16, cores())
+        """Frames in work at a time in each process."""
+        return self.threads or max(1, min(16, cores() // self.workers))
 
 
 FIND_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(FindSettings))

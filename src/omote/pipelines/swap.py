@@ -4,14 +4,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from omote.engines.swapper import Swapper
-from omote.errors import NoFaceError, UsageError
+from omote.errors import UsageError
 from omote.faces.face import Face
 from omote.media import (
     Frame,
@@ -24,10 +24,11 @@ from omote.media import (
     save_image,
 )
 from omote.pipelines.choose import open_networks
+from omote.pipelines.film_job import FilmRequest, in_segments, refuse_no_face, swap_in_segments
 from omote.pipelines.flow import Sink, ordered_map, prefetch
 from omote.pipelines.follow import follow_largest
 from omote.pipelines.job import Job
-from omote.pipelines.report import Progress, Reporter, SwapReport
+from omote.pipelines.report import Counts, Progress, Reporter, SwapReport
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.steady import steady
 from omote.zoo import Networks
@@ -41,8 +42,13 @@ def swap_file(
     report: Reporter = lambda progress: None,
     swapper: Swapper[Any] | None = None,
     networks: Networks | None = None,
+    *,
+    resume: bool = False,
 ) -> SwapReport:
     """Put the source person's face into a photo or film.
+
+    A long film is made segment by segment. What is finished lies in a job folder beside the output until the
+    film is whole, so that a run that broke off can be gone on with; see `omote.pipelines.film_job`.
 
     Args:
         sources: one or more photos of the person.
@@ -52,9 +58,10 @@ def swap_file(
         report: called after every frame.
         swapper: the engine; the one that the settings name unless given.
         networks: where networks are opened; catalogue and store of this machine unless given.
+        resume: go on with the unfinished job of this output, if there is one.
 
     Raises:
-        UsageError: the output equals an input, or a setting is wrong.
+        UsageError: the output equals an input, a setting is wrong, or an unfinished job is in the way.
         ModelError: a network is not on this machine, or does not meet its contract.
         InputError: a file cannot be read or written.
         NoFaceError: no face in a source, or none in the whole target.
@@ -62,23 +69,30 @@ def swap_file(
     settings = settings or SwapSettings()
     began = time.perf_counter()
     refuse_overwriting([*sources, target], output)
+    if settings.workers > 1 and (swapper is not None or networks is not None):
+        raise UsageError("several workers open engines and networks of their own: give none, or workers=1")
     info = probe(target, max_pixels=settings.max_pixels)
     still = info.kind == "picture"  # then one network may have all the cores
     networks = networks or open_networks(settings, 1 if still else settings.parallel)
+    request = FilmRequest(tuple(sources), target, output, settings, resume)
+    cut = not still and swapper is None and in_segments(request, info)
     job = Job(sources, settings, swapper, networks)
-    make = _picture_file if still else _film_file
-    counts = make(job, target, output, report)
+    if cut:
+        counts = swap_in_segments(request, info, job, report)
+    else:
+        counts = (_picture_file if still else _film_file)(job, target, output, report)
     return SwapReport(
         output=output,
         frames=counts.frames,
         swapped=counts.swapped,
         empty=counts.empty,
         seconds=time.perf_counter() - began,
-        stages=job.clock.seconds(),
+        stages=counts.seconds or job.clock.seconds(),
         notes=counts.notes,
         networks=tuple(
             replace(card, sha256=job.networks.store.expected(card)) for card in job.networks.opened
         ),
+        kept=counts.kept,
     )
 
 
@@ -92,27 +106,19 @@ def swap_picture(job: Job, picture: Picture) -> tuple[Picture, int]:
     return replace(picture, pixels=pixels), len(faces)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    frames: int
-    swapped: int
-    empty: int
-    notes: tuple[str, ...] = ()
-
-
-def _picture_file(job: Job, target: Path, output: Path, report: Reporter) -> _Counts:
+def _picture_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts:
     with job.clock.stage("decode"):
         picture = open_image(target, max_pixels=job.settings.max_pixels)
     result, swapped = swap_picture(job, picture)
     if not swapped:
-        _refuse_no_face(target, job.settings)
+        refuse_no_face(target, job.settings)
     with job.clock.stage("encode"):
         save_image(output, result, quality=job.settings.quality)
     report(Progress(1, 1))
-    return _Counts(1, swapped, int(swapped == 0))
+    return Counts(1, swapped, int(swapped == 0))
 
 
-def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Counts:
+def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts:
     settings, clock = job.settings, job.clock
     frames = swapped = empty = 0
     with (
@@ -152,16 +158,9 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> _Count
                 empty += count == 0
                 report(Progress(frames, reader.info.frames))
         if frames and not swapped:
-            _refuse_no_face(target, settings)
+            refuse_no_face(target, settings)
         notes = (*reader.warnings, *writer.warnings)
-    return _Counts(frames, swapped, empty, notes)
-
-
-def _refuse_no_face(target: Path, settings: SwapSettings) -> None:
-    if not settings.allow_no_face:
-        raise NoFaceError(
-            f"{target}: no face found (--face {settings.face}); --allow-no-face copies it through"
-        )
+    return Counts(frames, swapped, empty, notes)
 
 
 def refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:

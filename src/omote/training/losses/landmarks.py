@@ -1,6 +1,6 @@
 """Expression: lids, lips, brows and irises of the fake should be where those of the target are.
 
-Points of both come from a frozen mesh network (`omote.training.networks.frozen.FrozenMesh`), which must see
+Points of both come from a frozen mesh network (`omote.training.teachers.mesh.MeshTeacher`), which must see
 the fake and the target in the same framing. The face's own shape belongs to the source, so most points of the
 mesh are free; what moves with the expression counts, and the head's rigid points a little, for the pose.
 """

@@ -1,4 +1,4 @@
-"""SqueezeNet as a frozen perceptual network; identities and the face mesh are in `omote.training.teachers`."""
+"""SqueezeNet as a frozen perceptual network. Identities and the mesh are in `omote.training.teachers`."""
 
 from pathlib import Path
 

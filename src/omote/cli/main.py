@@ -1,8 +1,10 @@
 """The entry point: assembles the commands, and turns errors into one line and an exit code."""
 
+import _thread
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -89,10 +91,20 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Ctrl-C that falls into a finaliser, where no error can be raised, must not be lost."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, _interrupt)
+        threading.Timer(0.01, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def main() -> None:
     """Console script."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+        sys.unraisablehook = _interrupt_again
     sys.exit(run(sys.argv[1:]))
 
 

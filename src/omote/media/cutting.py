@@ -20,8 +20,8 @@ from omote.media.types import MAX_PIXELS, Frame, MediaInfo
 
 _LEAST, _MOST = Fraction(1, 2), Fraction(3, 2)
 """How long a segment may be, as a fraction of the wanted length, for the sake of a key frame."""
-_BARE = frozenset({"h264", "hevc", "m4v", "av1", "obu", "mpegvideo", "ivf", "dirac", "vc1", "yuv4mpegpipe"})
-"""Formats without an index: jumping in them is guesswork."""
+_INDEXED = ("mov,", "matroska,", "avi", "mpegts")
+"""Formats in which one can jump, by the beginnings of libav's names; in others the film is one segment."""
 _LOST = 0.02
 """Share of the frames that may be missing before a film counts as damaged."""
 
@@ -101,7 +101,7 @@ def cut_film(
     source.close()
     stamps, keys = _stamps(info.path)
     whole = len(stamps) if stamps else info.frames or 0
-    if stamps is None or info.format in _BARE:
+    if stamps is None or not info.format.startswith(_INDEXED):
         return CutFilm(info, (Segment((first, last), whole),), source.begin, source.until)
     inside = [s for s in stamps if (first is None or s >= first) and (last is None or s < last)]
     if not inside:

@@ -147,14 +147,14 @@ class FilmSource:
         yield from self._decode_all()
 
     def _decode_from(self, place: int, first: int) -> Iterator[VideoFrame]:
-        """Frames from `first` on, decoded after a jump to `place`; none if no key frame came before them."""
+        """Frames from `first` on, decoded after a jump to `place`; none if there was no key frame before."""
         try:
             self._container.seek(place, stream=self._stream)
             self._decoder.flush_buffers()
             whole = False
             frames = self._decode_all()
             for frame in frames:
-                whole = whole or frame.key_frame
+                whole = whole or (frame.key_frame and frame.pts is not None and frame.pts <= first)
                 if frame.pts is None or frame.pts >= first:
                     break
             else:

@@ -91,7 +91,9 @@ class SealedFile:
                 if length < tail + len(_MAGIC):
                     raise ValueError("too short")
                 self._records, size = (value for (value,) in _SIZE.iter_unpack(sizes))
-                file.seek(max(0, length - tail - size))
+                if size > length - tail:
+                    raise ValueError("too long a head")
+                file.seek(length - tail - size)
                 self.head: dict[str, Any] = json.loads(file.read(size))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({reason(error)})") from None

@@ -71,7 +71,7 @@ def test_the_runtime_swaps_as_the_training_room_does(exported):
     from omote.faces.align import Crop, template
     from omote.faces.face import Face
     from omote.training.data.crops import canonical
-    from omote.training.smoke import drawn_faces
+    from omote.training.data.drawn import drawn_faces
 
     faces = drawn_faces()
     side = 32

@@ -17,10 +17,10 @@ from omote.cli.main import run as omote  # noqa: E402
 from omote.errors import InputError, UsageError  # noqa: E402
 from omote.training import checkpoint, loop  # noqa: E402
 from omote.training.assembly import Where, assemble, fabric_for  # noqa: E402
+from omote.training.data.drawn import drawn_faces  # noqa: E402
 from omote.training.guards import CollapseError, Guards  # noqa: E402
 from omote.training.journal import read_log  # noqa: E402
 from omote.training.recipe import GuardSettings  # noqa: E402
-from omote.training.smoke import drawn_faces  # noqa: E402
 from omote.training.system import follow  # noqa: E402
 from tests.tiny_runs import tiny_recipe, tiny_trainer  # noqa: E402
 

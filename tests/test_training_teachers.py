@@ -13,10 +13,10 @@ from omote.faces.align import template  # noqa: E402
 from omote.faces.face import Face  # noqa: E402
 from omote.faces.mesh import FaceMesh  # noqa: E402
 from omote.training.data.crops import canonical, inverse, warp  # noqa: E402
+from omote.training.data.drawn import drawn_faces  # noqa: E402
 from omote.training.data.faces import FaceSet  # noqa: E402
 from omote.training.embeddings import embeddings_of  # noqa: E402
 from omote.training.networks.onnx_module import OnnxModule  # noqa: E402
-from omote.training.smoke import drawn_faces  # noqa: E402
 from omote.training.teachers.identity import identity_teacher  # noqa: E402
 from omote.training.teachers.mesh import MeshTeacher  # noqa: E402
 from omote.zoo import Networks, native_weights  # noqa: E402

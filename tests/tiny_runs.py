@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from omote.training.assembly import Where, assemble, fabric_for
+from omote.training.data.drawn import drawn_faces
 from omote.training.loop import Trainer
 from omote.training.recipe import Recipe, load_recipe
-from omote.training.smoke import drawn_faces
 
 SMALL = {
     "simswap": ("networks.width=4", "networks.judge_width=4", "networks.blocks=1"),

@@ -17,7 +17,7 @@ from omote.training.data.sampler import Sampler, balanced
 from omote.training.embeddings import embeddings_of
 from omote.training.loop import Trainer
 from omote.training.recipe import Recipe
-from omote.training.systems import batches_for, build
+from omote.training.systems import batches_for, build, strangers
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.teachers.identity import identity_teacher
 
@@ -84,24 +84,29 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
         weights=_weights(faces, data.balance, what),
     )
     batches = Batches(faces, sampler, augment, recipe.run.batch, data.size, device)
-    reference = recipe.table("teachers").get("identity")
-    if not isinstance(reference, str):
-        raise UsageError(f"{what}: [teachers] needs 'identity': a network of the zoo, a path, or 'pixels'")
-    teacher = identity_teacher(reference).to(device)
-    table = embeddings_of(faces, teacher, device, where.cache)
+    people = strangers(recipe) or _identities(recipe, faces, where, device, what)
     torch.manual_seed(recipe.run.seed)  # of the first weights
     person = torch.from_numpy(faces.columns["person"]).to(device)
-    task = Task(Identities(teacher, table), data.size, data.same_photo + data.other_photo, device, person)
+    same_person = data.same_photo + data.other_photo
+    task = Task(people, data.size, same_person, device, person, recipe.table("teachers"))
     system = build(recipe, task)
     facts = {
         "faces": faces.digest,
         "face_count": len(faces),
         "people": faces.people,
         "sources": sorted(set(map(str, faces.columns["source"]))),
-        "teacher": teacher.digest,
+        "teacher": people.teacher.digest,
     }
     where.folder.mkdir(parents=True, exist_ok=True)
     return Trainer(recipe, system, batches_for(system, batches), where.folder, fabric, facts)
+
+
+def _identities(recipe: Recipe, faces: FaceSet, where: Where, device: torch.device, what: str) -> Identities:
+    reference = recipe.table("teachers").get("identity")
+    if not isinstance(reference, str):
+        raise UsageError(f"{what}: [teachers] needs 'identity': a network of the zoo, a path, or 'pixels'")
+    teacher = identity_teacher(reference).to(device)
+    return Identities(teacher, embeddings_of(faces, teacher, device, where.cache))
 
 
 def _weights(faces: FaceSet, column: str | None, what: str) -> npt.NDArray[np.float64] | None:

@@ -14,7 +14,8 @@ from omote.training.assembly import Where, assemble, fabric_for
 from omote.training.data.faces import FaceSet
 from omote.training.loop import Stop, Trainer
 from omote.training.recipe import Recipe, load_recipe, recipes
-from omote.training.smoke import drawn_faces, judge
+from omote.training.smoke import judge
+from omote.training.systems import drawn_for, open_faces
 from omote.training.systems.oneshot import OneShot
 from omote.training.toml import as_toml
 from omote.training.watch import Watch
@@ -103,8 +104,8 @@ def _train(request: Request, recipe: Recipe, folder: Path) -> str:
 
 def _faces(request: Request, recipe: Recipe) -> FaceSet:
     if request.data is None:
-        return drawn_faces()
-    return FaceSet.open(request.data, split="train", where=recipe.data.where, cache=request.cache)
+        return drawn_for(recipe)
+    return open_faces(recipe, request.data, "train", request.cache)
 
 
 def _report(trainer: Trainer, recipe: Recipe) -> None:

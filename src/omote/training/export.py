@@ -20,7 +20,7 @@ from omote.training.data.shards import TEMPLATE
 from omote.training.exported import Exported
 from omote.training.half import store_half
 from omote.training.recipe import Recipe
-from omote.training.systems import build
+from omote.training.systems import build, strangers
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.teachers.identity import IdentityTeacher, identity_teacher
 from omote.training.toml import as_toml
@@ -65,8 +65,9 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
     state = checkpoint.load(path / checkpoint.NAME if path.is_dir() else path)
     recipe = Recipe.of(state.recipe, state.content)
     reference = str(recipe.table("teachers").get("identity"))
-    teacher = identity_teacher(reference)
-    empty = Identities(teacher, torch.zeros(0, teacher.width))
+    nobody = strangers(recipe)
+    teacher = nobody.teacher if nobody else identity_teacher(reference)
+    empty = nobody or Identities(teacher, torch.zeros(0, teacher.width))
     system = build(recipe, Task(empty, recipe.data.size, 0.5, torch.device("cpu")))
     try:
         system.average.load_state_dict(state.average)
@@ -78,7 +79,8 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
         identity, files = _identity(reference, teacher, output) if exported.identity else (None, ())
         difference = write_graph(exported, output, half)
         card = output.with_suffix(".toml")
-        _write(card, as_toml(_card(exported, state, recipe, teacher, identity)) + "\n")
+        known = None if nobody else teacher
+        _write(card, as_toml(_card(exported, state, recipe, known, identity)) + "\n")
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror or error})") from error
     return Written((output, card, *files), difference, state.seen)
@@ -154,19 +156,23 @@ def _identity(reference: str, teacher: IdentityTeacher, output: Path) -> tuple[s
 
 
 def _card(
-    exported: Exported, state: Checkpoint, recipe: Recipe, teacher: IdentityTeacher, identity: str | None
+    exported: Exported,
+    state: Checkpoint,
+    recipe: Recipe,
+    teacher: IdentityTeacher | None,
+    identity: str | None,
 ) -> Mapping[str, Any]:
     facts = state.facts
     faces, people = facts.get("face_count", 0), facts.get("people", 0)
     sources = ", ".join(facts.get("sources", ())) or "not stated"
     note = (
         f"Trained by the recipe {recipe.name} on {state.seen:,} samples of {faces:,} faces "
-        f"({people:,} people; sources: {sources}), seed {recipe.run.seed}, "
-        f"with {teacher.name} as the identity teacher."
+        f"({people:,} people; sources: {sources}), seed {recipe.run.seed}"
+        + (f", with {teacher.name} as the identity teacher." if teacher else ".")
     )
     return {
         "contract": exported.contract,
-        "template": TEMPLATE,
+        **({"template": TEMPLATE} if exported.framed else {}),
         **exported.settings,
         "note": note,
         **recipe.table("card"),

@@ -18,6 +18,7 @@ class Exported:
         contract: of the catalogue: how the file is used.
         settings: what its card says on top of the contract.
         identity: whether it needs the embeddings of the network that it was trained with.
+        framed: whether its crops are canonical, and the card says so; a parser takes what a swapper gives it.
     """
 
     module: nn.Module
@@ -26,3 +27,4 @@ class Exported:
     contract: str
     settings: Mapping[str, Any]
     identity: bool = True
+    framed: bool = True

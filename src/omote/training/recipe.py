@@ -37,6 +37,8 @@ class DataSettings:
         other_photo: share whose source is another photo of the target's person.
         where: conditions that the faces must meet: `valid >= 0.9`; see `omote.training.data.where`.
         balance: column by which faces are drawn evenly (`source`), or nothing.
+        square: side of the squares that are read, border included, where a set has several; the smallest
+            unless said.
     """
 
     size: int
@@ -44,6 +46,7 @@ class DataSettings:
     other_photo: float
     where: tuple[str, ...] = ()
     balance: str | None = None
+    square: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

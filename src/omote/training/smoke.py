@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from omote.errors import OmoteError
 from omote.training.data.crops import canonical
-from omote.training.data.faces import FaceSet
+from omote.training.data.drawn import FACES
 from omote.training.journal import read_log
 from omote.training.loop import Trainer
 from omote.training.system import Learnt
 
-FACES = 8
-_SQUARE, _BORDER = 160, 16
 _FALLEN = 0.8
 """A loss has fallen if its last values are at most this part of its first."""
 
@@ -35,53 +31,6 @@ class Smoke:
 
     losses: dict[str, tuple[float, float]]
     learnt: Learnt
-
-
-def drawn_faces() -> FaceSet:
-    """Eight drawn faces of eight people, in the canonical framing."""
-    random = np.random.default_rng(7)
-    pixels = np.stack([_drawn(random) for _ in range(FACES)])
-    names = np.array([f"drawn_{index}" for index in range(FACES)], object)
-    empty = np.full(FACES, "", object)
-    points = np.tile(
-        np.array([[60, 76], [100, 76], [80, 99], [64, 120], [96, 120]], np.float32), (FACES, 1, 1)
-    )
-    columns = {
-        "name": names,
-        "identity": names,
-        "person": np.arange(FACES),
-        "split": np.full(FACES, "train", object),
-        "source": np.full(FACES, "drawn", object),
-        "sex": empty,
-        "licence": empty,
-        "valid": np.ones(FACES, np.float32),
-        "points": points,
-        "bytes": np.zeros(FACES, np.int64),
-    }
-    return FaceSet(torch.from_numpy(pixels), _BORDER, columns, label="drawn faces")
-
-
-def _drawn(random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """One (160, 160, 3) face: skin, hair, brows, eyes, nose and mouth of a colour and shape of its own."""
-
-    def colour(low: int, high: int) -> tuple[int, ...]:
-        return tuple(int(value) for value in random.integers(low, high, 3))
-
-    picture = np.full((_SQUARE, _SQUARE, 3), colour(40, 220), np.uint8)
-    skin = tuple(int(v) for v in np.array([225, 180, 150]) * random.uniform(0.35, 1.1))
-    width, height = int(random.integers(40, 54)), int(random.integers(58, 70))
-    cv2.ellipse(picture, (80, 88), (width + 6, height + 8), 0, 180, 360, colour(10, 120), -1, cv2.LINE_AA)
-    cv2.ellipse(picture, (80, 94), (width, height), 0, 0, 360, skin, -1, cv2.LINE_AA)
-    iris = colour(20, 140)
-    lift = int(random.integers(-4, 5))
-    for x in (60, 100):
-        cv2.ellipse(picture, (x, 76), (9, int(random.integers(3, 7))), 0, 0, 360, (240,) * 3, -1, cv2.LINE_AA)
-        cv2.circle(picture, (x, 76), 4, iris, -1, cv2.LINE_AA)
-        cv2.line(picture, (x - 10, 64 + lift), (x + 10, 64 - lift), colour(10, 90), 3, cv2.LINE_AA)
-    cv2.line(picture, (80, 80), (80 + int(random.integers(-6, 7)), 99), colour(60, 160), 2, cv2.LINE_AA)
-    opening = int(random.integers(2, 9))
-    cv2.ellipse(picture, (80, 120), (16, opening), 0, 0, 360, (190, 60, 70), -1, cv2.LINE_AA)
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), np.uint8)
 
 
 def judge(trainer: Trainer) -> Smoke:

@@ -4,6 +4,8 @@ A map is a (B, 2, 3) float32 matrix in the coordinates of `torch.nn.functional.g
 `align_corners=False`: from a place in the result to a place in the input, each -1..1 from edge to edge.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -40,18 +42,20 @@ def resized(pictures: Tensor, side: int) -> Tensor:
     return F.interpolate(pictures, (side, side), mode="bilinear", antialias=True, align_corners=False)
 
 
-def warp(pictures: Tensor, theta: Tensor, side: int) -> Tensor:
+def warp(
+    pictures: Tensor, theta: Tensor, side: int, mode: Literal["bilinear", "nearest"] = "bilinear"
+) -> Tensor:
     """Sample pictures (B, C, H, W) through maps (B, 2, 3) into (B, C, side, side).
 
-    Bilinear; what lies outside is reflected. A picture's result does not depend on which others are in the
-    batch, to the last bit on a CPU: the grid is made without a matrix product, whose sums may be ordered
-    otherwise for another size.
+    Bilinear, or the nearest pixel for labels; what lies outside is reflected. A picture's result does not
+    depend on which others are in the batch, to the last bit on a CPU: the grid is made without a matrix
+    product, whose sums may be ordered otherwise for another size.
     """
     middle = (torch.arange(side, device=pictures.device, dtype=torch.float32) * 2 + 1) / side - 1
     x, y = middle[None, None, :], middle[None, :, None]
     a = theta.to(pictures.device, torch.float32)[:, :, :, None, None]
     grid = torch.stack([a[:, row, 0] * x + a[:, row, 1] * y + a[:, row, 2] for row in (0, 1)], -1)
-    return F.grid_sample(pictures, grid, "bilinear", "reflection", align_corners=False)
+    return F.grid_sample(pictures, grid, mode, "reflection", align_corners=False)
 
 
 def compose(outer: Tensor, inner: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from omote.training.losses.reconstruction import (
     l2_reconstruction_loss,
 )
 from omote.training.losses.regions import region_feature_loss, region_loss
+from omote.training.losses.segmentation import cross_entropy_loss, dice_loss
 
 __all__ = [
     "CycleTriplet",
@@ -42,8 +43,10 @@ __all__ = [
     "attribute_loss",
     "capped_identity_loss",
     "clipped_hinge_generator_loss",
+    "cross_entropy_loss",
     "cycle_triplet",
     "cycle_triplet_loss",
+    "dice_loss",
     "expression_loss",
     "eye_heatmap_loss",
     "eye_point_loss",

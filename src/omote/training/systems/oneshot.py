@@ -59,6 +59,7 @@ class Task:
         same_person: share of pairs of one person.
         device: where to train.
         person: (N,) int64, who is on each face of the set; empty where there is no set.
+        teachers: role → reference, of the recipe's teachers.
     """
 
     identities: Identities
@@ -66,6 +67,7 @@ class Task:
     same_person: float
     device: torch.device
     person: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    teachers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,224 @@
+"""Things drawn before a face, with their masks: hands, microphones, bars, discs, worn masks, leaves of cloth.
+
+Masks of what hides a face are rare, so such things are drawn on faces whose regions are known (Nirkin et al.,
+"On Face Segmentation, Face Swapping, and Face Perception", FG 2018; Voo et al., "Delving into High-Quality
+Synthetic Face Occlusion Segmentation Datasets", CVPRW 2022, who paste photos of things).
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from omote.training.data.regions import OCCLUDER, REGIONS
+from omote.training.data.seeds import generator
+
+Array = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+Random = np.random.Generator
+
+_STREAM = 1000
+"""Streams of numbers from here on belong to the rows of a batch."""
+_FINE = 4
+"""Shapes are drawn so many times larger, for soft edges."""
+_SKIN = REGIONS.index("skin")
+
+
+def occluded(
+    pictures: Tensor, masks: Tensor, share: float, seed: int, step: int, first: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Draw something before some of the faces.
+
+    What a row gets follows from the seed, the step and its number in the whole batch alone, but for the other
+    picture that a texture may be cut from: the row before it in what is given.
+
+    Args:
+        pictures: (B, 3, S, S) in 0..1.
+        masks: (B, S, S) integers, numbers of `REGIONS`.
+        share: of faces that get something, 0..1.
+        seed: of the run.
+        step: number of the step.
+        first: number of the first row in the whole batch.
+
+    Returns:
+        Pictures and masks, new where anything was drawn; there the masks say `occluder`.
+    """
+    pixels, labels = pictures.cpu().numpy().copy(), masks.cpu().numpy().copy()
+    clean = pictures.cpu().numpy()
+    for row in range(len(pixels)):
+        random = generator(seed, step, _STREAM + first + row)
+        if random.random() < share:
+            cover = draw_shape(random, pixels.shape[-1])
+            stuff = _stuff(random, cover, clean[row], labels[row], clean[row - 1])
+            pixels[row] = pixels[row] * (1 - cover) + stuff * cover
+            labels[row][cover > 0.5] = OCCLUDER
+    return torch.from_numpy(pixels).to(pictures), torch.from_numpy(labels).to(masks)
+
+
+def draw_shape(random: Random, side: int) -> Array:
+    """Cover of one thing, (side, side) in 0..1; never empty, and never most of the picture."""
+    for _ in range(8):
+        cover = _drawn(random, side)
+        if 0.004 < cover.mean() < 0.4:
+            break
+    return cover
+
+
+def _drawn(random: Random, side: int) -> Array:
+    fine = side * _FINE
+    canvas = np.zeros((fine, fine), np.uint8)
+    shape = _SHAPES[random.choice(len(_SHAPES), p=_CHANCES)]
+    shape(random, canvas)
+    small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), random.uniform(0.3, 0.9)), np.float32)
+
+
+# ---------------------------------------------------------------- shapes, on a canvas; lengths in its sides
+
+
+def _hand(random: Random, canvas: Bytes) -> None:
+    """A palm and three to five fingers, spread or together, from any side."""
+    angle = random.uniform(0, 2 * np.pi)
+    middle = 0.5 + random.uniform(0.1, 0.42) * np.array([np.cos(angle), np.sin(angle)])
+    towards = angle + np.pi + random.uniform(-0.9, 0.9)
+    palm = random.uniform(0.08, 0.15)
+    _blob(canvas, middle, (palm, palm * random.uniform(0.8, 1.2)), towards)
+    _stroke(canvas, middle, middle - 0.8 * _step(towards), 1.3 * palm)  # the arm
+    spread = random.uniform(0.1, 0.35)
+    count = int(random.integers(3, 6))
+    for finger in range(count):
+        turn = towards + spread * (finger - (count - 1) / 2)
+        root = middle + palm * 0.8 * _step(turn)
+        length = palm * random.uniform(0.9, 2.0)
+        _stroke(canvas, root, root + length * _step(turn), palm * random.uniform(0.32, 0.5))
+
+
+def _microphone(random: Random, canvas: Bytes) -> None:
+    """A ball on a stick, about the mouth, from below."""
+    head = np.array([random.uniform(0.25, 0.75), random.uniform(0.62, 0.95)])
+    radius = random.uniform(0.05, 0.12)
+    _blob(canvas, head, (radius, radius * random.uniform(1, 1.4)), random.uniform(0, np.pi))
+    down = np.pi / 2 + random.uniform(-0.9, 0.9)
+    _stroke(canvas, head, head + _step(down), radius * random.uniform(0.7, 1.4))
+
+
+def _bar(random: Random, canvas: Bytes) -> None:
+    """A straight thing across the face: a pole, a cigarette, a straw, the edge of a book."""
+    middle, turn = random.uniform(0.2, 0.8, 2), random.uniform(0, np.pi)
+    reach = random.choice([0.15, 0.3, 1.0]) * _step(turn)
+    begin = middle - reach if random.random() < 0.5 else middle
+    _stroke(canvas, begin, middle + reach, random.uniform(0.025, 0.14), capped=random.random() < 0.5)
+
+
+def _disc(random: Random, canvas: Bytes) -> None:
+    """A round thing: food, a ball, a cup."""
+    middle = np.array([random.uniform(0.1, 0.9), random.uniform(0.3, 1.0)])
+    radius = random.uniform(0.06, 0.22)
+    _blob(canvas, middle, (radius, radius * random.uniform(0.6, 1)), random.uniform(0, np.pi))
+
+
+def _worn(random: Random, canvas: Bytes) -> None:
+    """A mask over mouth and nose, with straps."""
+    top = random.uniform(0.5, 0.66)
+    width = random.uniform(0.2, 0.3)
+    x, sag = 0.5 + random.uniform(-0.06, 0.06), random.uniform(0.0, 0.06)
+    chin = random.uniform(0.88, 1.02)
+    outline = [
+        (x - width, top + 0.06), (x - 0.5 * width, top + sag / 2), (x, top - sag),
+        (x + 0.5 * width, top + sag / 2), (x + width, top + 0.06),
+        (x + 0.85 * width, chin - 0.1), (x, chin), (x - 0.85 * width, chin - 0.1),
+    ]  # fmt: skip
+    _polygon(canvas, np.array(outline))
+    for sign in (-1, 1):
+        ear = np.array([x + sign * 0.4, top - random.uniform(0, 0.1)])
+        _stroke(canvas, np.array([x + sign * width * 0.95, top + 0.08]), ear, 0.012)
+
+
+def _leaf(random: Random, canvas: Bytes) -> None:
+    """Any roundish or jagged thing that comes in from the rim: cloth, a plant, a shoulder."""
+    angle = random.uniform(0, 2 * np.pi)
+    middle = 0.5 + random.uniform(0.3, 0.6) * np.array([np.cos(angle), np.sin(angle)])
+    turns = np.linspace(0, 2 * np.pi, int(random.integers(5, 14)), endpoint=False)
+    far = random.uniform(0.12, 0.4) * random.uniform(0.5, 1.3, len(turns))
+    _polygon(canvas, middle + far[:, None] * np.stack([np.cos(turns), np.sin(turns)], 1))
+
+
+_SHAPES: tuple[Callable[[Random, Bytes], None], ...] = (_hand, _microphone, _bar, _disc, _worn, _leaf)
+_CHANCES = (0.35, 0.12, 0.13, 0.12, 0.13, 0.15)
+
+
+def _step(angle: float) -> npt.NDArray[np.float64]:
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+def _at(canvas: Bytes, place: npt.NDArray[np.float64]) -> tuple[int, int]:
+    x, y = np.round(place * len(canvas)).astype(int)
+    return int(x), int(y)
+
+
+def _blob(canvas: Bytes, middle: npt.NDArray[np.float64], radii: tuple[float, float], turn: float) -> None:
+    sides = [max(round(radius * len(canvas)), 1) for radius in radii]
+    cv2.ellipse(canvas, _at(canvas, middle), sides, float(np.degrees(turn)), 0, 360, 255, -1)
+
+
+def _stroke(
+    canvas: Bytes,
+    begin: npt.NDArray[np.float64],
+    end: npt.NDArray[np.float64],
+    width: float,
+    capped: bool = True,
+) -> None:
+    if capped:
+        cv2.line(canvas, _at(canvas, begin), _at(canvas, end), 255, max(round(width * len(canvas)), 1))
+        return
+    along = end - begin
+    across = width / 2 * np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6)
+    _polygon(canvas, np.array([begin + across, end + across, end - across, begin - across]))
+
+
+def _polygon(canvas: Bytes, points: npt.NDArray[np.float64]) -> None:
+    cv2.fillPoly(canvas, [np.round(points * len(canvas)).astype(np.int32)], 255)
+
+
+# ---------------------------------------------------------------- what they are made of
+
+
+def _stuff(random: Random, cover: Array, own: Array, labels: npt.NDArray[np.integer], other: Array) -> Array:
+    """Colours (3, S, S) in 0..1: skin, one colour, or a piece of another picture; rounded by light."""
+    side = cover.shape[0]
+    kind = random.random()
+    if kind < 0.4 and (labels == _SKIN).any():  # hands are mostly the person's own
+        skin = own[:, labels == _SKIN]
+        colour = skin[:, random.integers(skin.shape[1], size=16)].mean(1) * random.uniform(0.75, 1.15)
+        stuff = np.broadcast_to(colour[:, None, None], own.shape).copy()
+    elif kind < 0.65:
+        stuff = np.broadcast_to(random.uniform(0, 1, (3, 1, 1)), own.shape).copy()
+    else:
+        stuff = _piece(random, other)
+    grain = cv2.resize(
+        random.standard_normal((side // 8, side // 8)).astype(np.float32),
+        (side, side),
+        interpolation=cv2.INTER_CUBIC,
+    )
+    stuff = stuff * (1 + random.uniform(0, 0.12) * grain)
+    x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
+    turn = random.uniform(0, 2 * np.pi)
+    stuff = stuff * (1 + random.uniform(0, 0.35) * (np.cos(turn) * x + np.sin(turn) * y))
+    inside = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
+    rounded = np.minimum(inside / (0.06 * side), 1)  # edges that turn away from the light
+    shaded = stuff * (1 - random.uniform(0, 0.5) * (1 - rounded))
+    return np.asarray(np.clip(shaded, 0, 1), np.float32)
+
+
+def _piece(random: Random, other: Array) -> Array:
+    """Part of another picture's rim, where its background, hair and clothes are, turned and enlarged."""
+    side = other.shape[-1]
+    part = max(int(side * random.uniform(0.2, 0.45)), 4)
+    along = int(random.integers(side - part + 1))
+    row, column = random.permutation([along, int(random.choice([0, side - part]))])
+    cut = np.ascontiguousarray(other[:, row : row + part, column : column + part].transpose(1, 2, 0))
+    cut = np.rot90(cut, int(random.integers(4)))
+    return np.asarray(cv2.resize(np.ascontiguousarray(cut), (side, side)).transpose(2, 0, 1), np.float32)

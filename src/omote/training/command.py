@@ -12,6 +12,7 @@ from omote.errors import UsageError
 from omote.training import checkpoint
 from omote.training.assembly import Where, assemble, fabric_for
 from omote.training.data.faces import FaceSet
+from omote.training.held_out import watch_for
 from omote.training.loop import Stop, Trainer
 from omote.training.recipe import Recipe, load_recipe, recipes
 from omote.training.smoke import judge
@@ -86,7 +87,7 @@ def _train(request: Request, recipe: Recipe, folder: Path) -> str:
             f"{trainer.seen:,} of {recipe.run.samples:,} samples seen",
             flush=True,
         )
-    watch = None
+    watch = None if request.data is None else watch_for(recipe, request.data, request.cache)
     if request.judge and request.data:
         if not isinstance(trainer.system, OneShot):
             raise UsageError(f"--judge: {recipe.name} trains no swapper")

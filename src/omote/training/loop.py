@@ -23,7 +23,7 @@ from omote.training.meter import Meter, total
 from omote.training.optimisers import make_optimisers
 from omote.training.recipe import Recipe
 from omote.training.system import Moment, Phase, System, follow
-from omote.training.watch import Watch
+from omote.training.watch import Watching
 
 _UNUSED_STEP = 2**31 - 1  # one that training never reaches: the faces of the sheets come from it
 _SKIPPED = 20  # steps in a row without finite gradients after which a run stops
@@ -83,7 +83,7 @@ class Trainer:
     # ------------------------------------------------------------------ the run
 
     def run(
-        self, minutes: float | None = None, stop: "Stop | None" = None, watch: Watch | None = None
+        self, minutes: float | None = None, stop: "Stop | None" = None, watch: Watching | None = None
     ) -> None:
         """Train to the end of the recipe, or until the time is up, or somebody asks to stop; then save.
 

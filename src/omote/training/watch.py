@@ -1,6 +1,7 @@
 """Evaluation over the samples seen: the average judged on held-out people while it is trained."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,21 @@ LOG = "evaluation.jsonl"
 Pixels = npt.NDArray[np.uint8]
 
 
-class Watch:
+class Watching(ABC):
+    """Judges the average of a system while it is trained."""
+
+    @abstractmethod
+    def of(self, system: System) -> Mapping[str, float]:
+        """Name → number."""
+
+    def note(self, folder: Path, seen: int, numbers: Mapping[str, float]) -> None:
+        """Append a line to the run's `evaluation.jsonl`."""
+        rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
+        with (folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"seen": seen, **rounded}) + "\n")
+
+
+class Watch(Watching):
     """Judges a one-shot system by the protocol of `omote evaluate`.
 
     Args:
@@ -42,12 +57,6 @@ class Watch:
         result = self._evaluator.of(on_inner(swapper_of(system)))
         numbers = {row.metric.name: row.swap.value for row in result.rows}
         return numbers | {f"{row.metric.name}/floor": row.floor.value for row in result.rows}
-
-    def note(self, folder: Path, seen: int, numbers: Mapping[str, float]) -> None:
-        """Append a line to the run's `evaluation.jsonl`."""
-        rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
-        with (folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"seen": seen, **rounded}) + "\n")
 
 
 def swapper_of(system: OneShot) -> Callable[[Pixels, Pixels], Pixels]:

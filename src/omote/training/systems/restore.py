@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -19,10 +18,10 @@ from omote.training.exported import Exported
 from omote.training.losses.perceptual import WANG_WEIGHTS
 from omote.training.networks.blocks import PixelSpace
 from omote.training.networks.discriminators import PatchDiscriminator
-from omote.training.networks.frozen import FrozenFeatures
 from omote.training.networks.restore import RestoreNet
 from omote.training.system import Learnt, Moment, Phase, Terms
 from omote.training.systems.oneshot import Task
+from omote.training.teachers.features import feature_teacher
 
 STRUCTURE = "structure"
 """The perceptual teacher that needs no network: MS-SSIM."""
@@ -174,7 +173,7 @@ class RestoreSystem:
         reference = self.task.teachers.get("perceptual", STRUCTURE)
         if reference == STRUCTURE:
             return None
-        return FrozenFeatures(Path(reference)).to(self.task.device).requires_grad_(False).eval()
+        return feature_teacher(reference).to(self.task.device)
 
 
 class _Unit(nn.Module):

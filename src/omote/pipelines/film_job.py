@@ -19,6 +19,7 @@ from omote.pipelines.report import Counts, Progress, Reporter
 from omote.pipelines.segments import FilmOrder, FindTask, swap_tasks
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.workers import Processes, ThisProcess, Workers
+from omote.zoo import Networks
 
 _LEAST = 2
 """A film of no more segments than this is made in one go: there is not enough to lose."""
@@ -100,29 +101,40 @@ def refuse_no_face(target: Path, settings: SwapSettings) -> None:
         )
 
 
-def swap_in_segments(request: FilmRequest, info: MediaInfo, job: Job, report: Reporter) -> Counts:
+def swap_in_segments(
+    request: FilmRequest, info: MediaInfo, networks: Networks | None, report: Reporter
+) -> Counts:
     """Make a film segment by segment; what is finished stays in a job folder until the film is whole.
+
+    Args:
+        request: what was asked for.
+        info: of the film.
+        networks: where networks are opened; only for a single worker.
+        report: called after every frame, or now and then.
 
     Raises:
         UsageError: the job was begun with other settings or software, or another process works on it.
         InputError: an input cannot be read, has changed since the job was begun, or the output or the job
             folder cannot be written.
-        NoFaceError: no face in the whole film.
+        NoFaceError: no face in the whole film, or none in a source.
     """
-    folder = JobFolder(job_path(request.output))
-    networks = [replace(card, sha256=job.networks.store.expected(card)) for card in job.networks.opened]
+    settings, folder = request.settings, JobFolder(job_path(request.output))
     request.encoding.writer(info).abort()  # refuses now what would be refused at the end
+    job = Job(request.sources, settings, networks=networks)
+    cards = job.cards
     with folder.locked():
-        description = JobDescription.of(request.sources, request.target, request.settings, networks)
+        description = JobDescription.of(request.sources, request.target, settings, cards)
         order = _begin(request, info, description, folder)
+        workers: Workers = ThisProcess(order, job) if settings.workers == 1 else Processes(order)
+        del job  # the networks of other processes are their own
         try:
-            counts = _work(order, job, report)
+            counts = _work(order, workers, report)
         except BaseException as error:
             if _hopeless(error, request.target) or not any(folder.counts()[:2]):
                 folder.remove()
             raise
         folder.remove()
-    return counts
+    return replace(counts, networks=cards)
 
 
 def _hopeless(error: BaseException, target: Path) -> bool:
@@ -157,13 +169,12 @@ def _begin(
     return FilmOrder(request.sources, settings, film, folder, request.encoding)
 
 
-def _work(order: FilmOrder, job: Job, report: Reporter) -> Counts:
+def _work(order: FilmOrder, workers: Workers, report: Reporter) -> Counts:
     film, folder = order.film, order.folder
     numbers = range(len(film.segments))
     found = {n for n in numbers if whole(folder.faces(n)) is not None}
     made = {n for n in numbers if whole(folder.piece(n)) is not None}
     kept = _frames(film, made)
-    workers: Workers = Processes(order) if order.settings.workers > 1 else ThisProcess(order, job)
     with workers:
         # Every frame is worked on twice: once to find, once to swap.
         before = _frames(film, found) + kept
@@ -174,7 +185,7 @@ def _work(order: FilmOrder, job: Job, report: Reporter) -> Counts:
         notes = _require_faces(order)
         before = film.frames + kept
         workers.run(
-            (task for task in swap_tasks(folder, numbers, job) if task.number not in made),
+            (task for task in swap_tasks(order) if task.number not in made),
             lambda done: report(Progress(min((before + done) // 2, film.frames), film.frames)),
         )
     pieces = [folder.piece(n) for n in numbers if SealedFile(folder.faces(n)).head["stamps"]]
@@ -186,9 +197,9 @@ def _work(order: FilmOrder, job: Job, report: Reporter) -> Counts:
         frames=sum(fact["frames"] for fact in facts),
         swapped=sum(fact["swapped"] for fact in facts),
         empty=sum(fact["empty"] for fact in facts),
+        stages=_added(head["seconds"] for head in heads),
         notes=tuple(notes),
         kept=kept,
-        seconds=_added(head["seconds"] for head in heads),
     )
 
 

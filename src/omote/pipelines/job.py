@@ -1,6 +1,7 @@
 """One person's face for any number of pictures: find, swap, compose, restore."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from omote.pipelines.choose import (
 from omote.pipelines.clock import StageClock
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.together import apart
-from omote.zoo import Networks
+from omote.zoo import Card, Networks
 
 
 class Job:
@@ -65,6 +66,12 @@ class Job:
             make_source_finder(settings, self.networks),
         )
         self.identity = self.swapper.identity([self._source(path, chosen, finder) for path in sources])
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The cards of its networks, each with the digest that the file was verified by."""
+        networks = self.networks
+        return tuple(replace(card, sha256=networks.store.expected(card)) for card in networks.opened)
 
     def _source(self, path: Path, selection: Selection, finder: FaceFinder) -> Source:
         info = probe(path, max_pixels=self.settings.max_pixels)

@@ -22,14 +22,15 @@ Reporter = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was done to one photo or film; the fields are those of `SwapReport`, `seconds` its `stages`."""
+    """What was done to one photo or film; the fields are those of `SwapReport`."""
 
     frames: int
     swapped: int
     empty: int
+    stages: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    networks: tuple[Card, ...] = ()
     kept: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

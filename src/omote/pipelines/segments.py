@@ -15,6 +15,7 @@ from pathlib import Path
 
 from omote.errors import InputError
 from omote.faces.face import Face
+from omote.faces.select import Selection
 from omote.media import Frame, changed_box
 from omote.media.cutting import CutFilm, SegmentReader
 from omote.media.pieces import Encoding, PieceWriter
@@ -156,15 +157,16 @@ def _beside(
     raise InputError(f"{film.info.path}: has changed while it was worked on")
 
 
-def swap_tasks(folder: JobFolder, numbers: Iterable[int], job: Job) -> Iterator[SwapTask]:
+def swap_tasks(order: FilmOrder) -> Iterator[SwapTask]:
     """Say for every frame of the film which faces are meant, smoothed over time, segment by segment."""
 
     def found() -> Iterator[tuple[tuple[int, int], list[Face]]]:
-        for number in numbers:
-            stamps, faces = read_found(folder, number)
+        for number in range(len(order.film.segments)):
+            stamps, faces = read_found(order.folder, number)
             yield from (((number, stamp), there) for stamp, there in zip(stamps, faces, strict=True))
 
-    meant = follow_largest(found()) if job.selection.rule == "largest" else found()
+    largest = Selection.parse(order.settings.face).rule == "largest"
+    meant = follow_largest(found()) if largest else found()
     for number, frames in groupby(steady(meant), key=lambda item: item[0][0]):
         yield SwapTask(number, tuple((stamp, faces) for (_, stamp), faces in frames))
 

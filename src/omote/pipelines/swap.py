@@ -73,25 +73,23 @@ def swap_file(
         raise UsageError("several workers open engines and networks of their own: give none, or workers=1")
     info = probe(target, max_pixels=settings.max_pixels)
     still = info.kind == "picture"  # then one network may have all the cores
-    networks = networks or open_networks(settings, 1 if still else settings.parallel)
     request = FilmRequest(tuple(sources), target, output, settings, resume)
-    cut = not still and swapper is None and in_segments(request, info)
-    job = Job(sources, settings, swapper, networks)
-    if cut:
-        counts = swap_in_segments(request, info, job, report)
+    if not still and swapper is None and in_segments(request, info):
+        counts = swap_in_segments(request, info, networks, report)
     else:
+        networks = networks or open_networks(settings, 1 if still else settings.parallel)
+        job = Job(sources, settings, swapper, networks)
         counts = (_picture_file if still else _film_file)(job, target, output, report)
+        counts = replace(counts, stages=job.clock.seconds(), networks=job.cards)
     return SwapReport(
         output=output,
         frames=counts.frames,
         swapped=counts.swapped,
         empty=counts.empty,
         seconds=time.perf_counter() - began,
-        stages=counts.seconds or job.clock.seconds(),
+        stages=counts.stages,
         notes=counts.notes,
-        networks=tuple(
-            replace(card, sha256=job.networks.store.expected(card)) for card in job.networks.opened
-        ),
+        networks=counts.networks,
         kept=counts.kept,
     )
 
@@ -160,7 +158,7 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts
         if frames and not swapped:
             refuse_no_face(target, settings)
         notes = (*reader.warnings, *writer.warnings)
-    return Counts(frames, swapped, empty, notes)
+    return Counts(frames, swapped, empty, notes=notes)
 
 
 def refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:

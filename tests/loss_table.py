@@ -216,6 +216,12 @@ TABLE = [
         network=True,
     ),
     Case(
+        losses.feature_loss,
+        lambda fake, target: losses.feature_loss([fake, fake[:, :, ::2]], [target, target[:, :, ::2]]),
+        (picture(), picture()),
+        same(1),
+    ),
+    Case(
         losses.perceptual_loss,
         lambda fake, target: losses.perceptual_loss(feature_maps, fake, target),
         (picture(), picture()),

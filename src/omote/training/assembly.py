@@ -16,6 +16,7 @@ from omote.training.data.faces import FaceSet
 from omote.training.data.sampler import Sampler, balanced
 from omote.training.embeddings import embeddings_of
 from omote.training.loop import Trainer
+from omote.training.points import points_of
 from omote.training.recipe import Recipe
 from omote.training.systems import batches_for, build, strangers
 from omote.training.systems.oneshot import Identities, Task
@@ -88,7 +89,15 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
     torch.manual_seed(recipe.run.seed)  # of the first weights
     person = torch.from_numpy(faces.columns["person"]).to(device)
     same_person = data.same_photo + data.other_photo
-    task = Task(people, data.size, same_person, device, person, recipe.table("teachers"))
+    task = Task(
+        people,
+        data.size,
+        same_person,
+        device,
+        person,
+        recipe.table("teachers"),
+        lambda teacher: points_of(faces, teacher, device, where.cache),
+    )
     system = build(recipe, task)
     facts = {
         "faces": faces.digest,

@@ -1,5 +1,8 @@
 """The random numbers of a step: drawn for the whole batch, whoever computes which part of it."""
 
+import math
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,6 +12,14 @@ from omote.training.data.seeds import generator
 
 _NETWORKS = 3
 """The stream of numbers for what happens in the networks and losses; data has its own."""
+
+TABLE = 2**22
+"""Length of the table of noise."""
+
+
+@cache
+def _table(device: torch.device) -> Tensor:
+    return torch.randn(TABLE, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 class Draws:
@@ -37,6 +48,15 @@ class Draws:
     def normal(self, *shape: int) -> Tensor:
         """(part, *shape) float32, standard normal."""
         return self._rows(self._random.standard_normal((self._batch, *shape), np.float32))
+
+    def noise(self, *shape: int) -> Tensor:
+        """(part, *shape) float32, standard normal: windows of a fixed table, where `normal` would be slow.
+
+        Rows may overlap; a row holds at most `TABLE` numbers.
+        """
+        length = math.prod(shape)
+        begin = torch.from_numpy(self._random.integers(TABLE - length + 1, size=self._batch)[self._part])
+        return _table(self._device).unfold(0, length, 1)[begin.to(self._device)].reshape(-1, *shape)
 
     def choice(self, below: int) -> int:
         """One number in [0, below) for the whole batch."""

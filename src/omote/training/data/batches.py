@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import count
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -44,12 +45,12 @@ class Batch:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def __getitem__(self, part: slice) -> "Batch":
-        return Batch(*(getattr(self, f.name)[part] for f in fields(self)))
+    def __getitem__(self, part: slice) -> Self:
+        return type(self)(*(getattr(self, f.name)[part] for f in fields(self)))
 
-    def to(self, device: torch.device | str) -> "Batch":
+    def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""
-        return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+        return type(self)(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
 
 
 class Batches:

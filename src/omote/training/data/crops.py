@@ -74,6 +74,11 @@ def inverse(theta: Tensor) -> Tensor:
     return torch.cat([linear, -linear @ theta[..., 2:]], -1)
 
 
+def middle(share: float) -> Tensor:
+    """The map (2, 3) that cuts the middle out: the canonical crop, if it is this part of a square's side."""
+    return torch.tensor([[share, 0, 0], [0, share, 0]], dtype=torch.float32)
+
+
 def between(have: str, want: str) -> Tensor:
     """The map (2, 3) that cuts a crop in one framing out of a crop in another, by the similarity of both.
 

@@ -27,7 +27,7 @@ from omote.training.losses.identity import capped_identity_loss, identity_loss, 
 from omote.training.losses.landmarks import expression_loss, gaze_loss
 from omote.training.losses.masks import area_loss, mask_variation_loss, parsing_loss, ring_loss
 from omote.training.losses.penalties import approximate_r1_penalty, gradient_penalty, r1_penalty
-from omote.training.losses.perceptual import ms_ssim_loss, perceptual_loss
+from omote.training.losses.perceptual import feature_loss, ms_ssim_loss, perceptual_loss
 from omote.training.losses.reconstruction import (
     half_l2_reconstruction_loss,
     l1_reconstruction_loss,
@@ -50,6 +50,7 @@ __all__ = [
     "expression_loss",
     "eye_heatmap_loss",
     "eye_point_loss",
+    "feature_loss",
     "feature_matching_loss",
     "gaze_loss",
     "gradient_penalty",

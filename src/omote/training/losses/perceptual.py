@@ -40,11 +40,22 @@ def perceptual_loss(
     gradient_reaches(fake, ours, "backbone")
     with torch.no_grad():
         theirs = as_list(backbone(target))
+    return feature_loss(ours, theirs, weights)
+
+
+def feature_loss(fake: Maps, target: Maps, weights: Sequence[float] | None = None) -> Values:
+    """The same from maps that are there already: Σ w · mean over places of ‖f̂(fake) - f̂(target)‖².
+
+    Args:
+        fake, target: feature maps (B, C, h, w), shallow first; no gradient flows to the target's.
+        weights: see `perceptual_loss`.
+    """
+    ours, theirs = as_list(fake), as_list(target)
     shares = [1.0] * len(ours) if weights is None else list(weights)
     if len(shares) != len(ours):
         raise ValueError(f"{len(shares)} weights for {len(ours)} feature maps; give one for each")
     return torch.stack(
-        [share * _direction_distance(a, b) for share, a, b in zip(shares, ours, theirs, strict=True)]
+        [share * _direction_distance(a, b.detach()) for share, a, b in zip(shares, ours, theirs, strict=True)]
     ).sum(0)
 
 

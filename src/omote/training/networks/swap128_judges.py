@@ -100,10 +100,32 @@ class FeatureJudge(nn.Module):
 
     def forward(self, maps: Sequence[Float[Tensor, "b _ _ _"]]) -> list[Float[Tensor, "b 1 _ _"]]:
         """Maps, the finest first → logits (B, 1, H, W) for each, higher is more real."""
-        return [head(_unit(level)) for head, level in zip(self.heads, maps, strict=True)]
+        return [head(unit_maps(level)) for head, level in zip(self.heads, maps, strict=True)]
 
 
-def _unit(maps: Tensor) -> Tensor:
+class FaceJudges(nn.Module):
+    """All of them.
+
+    Args:
+        crop_width, part_width, feature_width: see `CropJudge`, `part_judge`, `FeatureJudge`.
+        channels: of the perceptual maps.
+    """
+
+    def __init__(
+        self,
+        crop_width: int = 16,
+        part_width: int = 24,
+        feature_width: int = 64,
+        channels: Sequence[int] = (128, 256, 384, 512),
+    ) -> None:
+        super().__init__()
+        self.crop = CropJudge(crop_width)
+        self.eyes, self.mouth = part_judge(part_width), part_judge(part_width)
+        self.features = FeatureJudge(channels, feature_width)
+
+
+def unit_maps(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Maps of unit length over their channels, times √C: entries of about 1."""
     length: Tensor = maps.norm(dim=1, keepdim=True) + 1e-6
     return maps / length * math.sqrt(maps.shape[1])
 

@@ -16,6 +16,7 @@ from omote.training.recipe import Recipe
 from omote.training.system import System
 from omote.training.systems.ghost import GhostSettings, GhostSystem
 from omote.training.systems.identity import IdentitySettings, IdentitySystem
+from omote.training.systems.omote_swap import OmoteSwapSettings, OmoteSwapSystem
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.systems.regions import RegionSettings, RegionSystem
 from omote.training.systems.restore import RestoreSettings, RestoreSystem
@@ -25,6 +26,7 @@ from omote.training.teachers.identity import identity_teacher
 SYSTEMS: dict[str, tuple[type[Any], Callable[[Any, Task], System]]] = {
     "simswap": (SimSwapSettings, SimSwapSystem),
     "ghost": (GhostSettings, GhostSystem),
+    "omote-swap": (OmoteSwapSettings, OmoteSwapSystem),
     "identity": (IdentitySettings, IdentitySystem),
     "regions": (RegionSettings, RegionSystem),
     "restore": (RestoreSettings, RestoreSystem),
@@ -50,7 +52,7 @@ def build(recipe: Recipe, task: Task) -> System:
 
 def batches_for(system: System, batches: Batches) -> Batches:
     """What a system is trained with: pairs, or what it makes of them ahead of the step."""
-    if isinstance(system, IdentitySystem | RegionSystem | RestoreSystem):
+    if isinstance(system, IdentitySystem | OmoteSwapSystem | RegionSystem | RestoreSystem):
         return system.lessons(batches)
     return batches
 

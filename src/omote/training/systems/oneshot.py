@@ -4,19 +4,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from omote.faces.contours import POINTS
 from omote.training.data.batches import Batch
 from omote.training.data.crops import compose
 from omote.training.data.sampler import OTHER_PERSON
 from omote.training.draws import Draws
 from omote.training.exported import Exported
-from omote.training.networks.discriminators import MultiScaleDiscriminator
 from omote.training.system import Learnt, Moment, Phase, Terms
 from omote.training.teachers.identity import IdentityTeacher
+from omote.training.teachers.mesh import MeshTeacher
 
 _SHIFT = 0.03
 """How far crops are moved, either way, before the teacher looks, as a part of -1..1: a teacher that always
@@ -59,7 +61,9 @@ class Task:
         same_person: share of pairs of one person.
         device: where to train.
         person: (N,) int64, who is on each face of the set; empty where there is no set.
-        teachers: role → reference, of the recipe's teachers.
+        teachers: the recipe's table: role → reference.
+        points: meshes of the set's faces through the eyes of a teacher, (N, 478, 2) in the canonical crop; see
+            `points_of`.
     """
 
     identities: Identities
@@ -67,7 +71,8 @@ class Task:
     same_person: float
     device: torch.device
     person: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
-    teachers: Mapping[str, str] = field(default_factory=dict)
+    teachers: Mapping[str, Any] = field(default_factory=dict)
+    points: Callable[[MeshTeacher], Tensor] = lambda _: torch.zeros(0, POINTS, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +129,7 @@ class OneShot(ABC):
 
     Args:
         generator: the swapper.
-        discriminator: gives a `Verdict` for each of its scales.
+        discriminator: or several of them as one module.
         task: what is asked for.
     """
 
@@ -132,7 +137,7 @@ class OneShot(ABC):
     falling = ("reconstruction", "identity")
     losses: tuple[str, ...]
 
-    def __init__(self, generator: nn.Module, discriminator: MultiScaleDiscriminator, task: Task) -> None:
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, task: Task) -> None:
         self.task = task
         self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
         self.networks: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
@@ -182,5 +187,5 @@ class OneShot(ABC):
         return Learnt("PSNR in dB of faces given their own identity", psnr, _LEARNT)
 
     def logits(self, pictures: Tensor) -> list[Tensor]:
-        """What the discriminator says of pictures, by scale."""
+        """What a discriminator that gives a `Verdict` for each of its scales says of pictures."""
         return [verdict.logits for verdict in self.discriminator(pictures)]

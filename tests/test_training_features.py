@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx", reason="the training room needs onnx, an extr
 import onnxruntime  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from omote.training.networks.frozen import SQUEEZENET_MAPS, FrozenFeatures  # noqa: E402
+from omote.training.teachers.features import CHANNELS, SQUEEZENET_MAPS, FrozenFeatures  # noqa: E402
 
 FILE = SHARED / "weights" / "percep_squeezenet_v1.1.onnx"
 needs_file = pytest.mark.skipif(not FILE.is_file(), reason=f"needs {FILE.name} beside the checkout")
@@ -35,7 +35,7 @@ def test_features_equal_the_inner_values_of_their_twin():
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     wanted = (pictures.flip(1) + 1) * 127.5 - torch.tensor([104.0, 117.0, 123.0]).view(3, 1, 1)
     twins = [session.run(list(SQUEEZENET_MAPS), {"input": one[None].numpy()}) for one in wanted]
-    for level, (made, channels) in enumerate(zip(network(pictures), network.channels, strict=True)):
+    for level, (made, channels) in enumerate(zip(network(pictures), CHANNELS, strict=True)):
         twin = np.concatenate([maps[level] for maps in twins])
         assert made.shape == twin.shape
         assert made.shape[1] == channels

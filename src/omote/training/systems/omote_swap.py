@@ -1,0 +1,376 @@
+"""omote-swap-128: SimSwap's idea, small, and held where strangers look first: eyes, mouth, colour, edge.
+
+What is its own: cycle triplets from the average (see `omote.training.losses.cycle`); likeness only up to that
+of real pairs; a mask that is free in a ring alone, and reconstruction judged without its help; expression and
+gaze by a differentiable mesh; discriminators of the crop, of eyes and mouth, and of perceptual maps.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from omote.errors import UsageError
+from omote.faces.align import template
+from omote.tables import from_table
+from omote.training import losses
+from omote.training.data.batches import Batches
+from omote.training.data.framed import FramedBatch, FramedBatches
+from omote.training.data.sampler import OTHER_PERSON, OTHER_PHOTO, SAME_PHOTO
+from omote.training.data.shards import TEMPLATE
+from omote.training.exported import Exported
+from omote.training.networks.swap128 import Swap128, paste
+from omote.training.networks.swap128_judges import FaceJudges, unit_maps
+from omote.training.system import Moment, Terms
+from omote.training.systems.looks import Look, Parts, found_points, softened
+from omote.training.systems.oneshot import OneShot, Swap, Task
+from omote.training.teachers.features import feature_teacher
+from omote.training.teachers.mesh import MeshTeacher
+
+_BLUR = 0.25
+"""Standard deviation of the noise on the identities of sources, relative to their length, at most."""
+
+_OTHER_PHOTO = 0.4
+"""Weight of reconstruction from another photo of the same person: age and make-up may differ."""
+
+_SIGMA = 0.05
+"""Step of the finite differences of the penalties."""
+
+_EYE_DISTANCE = 2 * float(template(TEMPLATE)[1, 0] - template(TEMPLATE)[0, 0])
+"""In half sides of the canonical crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class OmoteSwapSettings:
+    """The table `[networks]`; see `Swap128` and `FaceJudges`."""
+
+    width: int = 32
+    deep: int = 256
+    blocks: int = 4
+    style: int = 256
+    judge_width: int = 16
+    part_width: int = 24
+    feature_width: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class OmoteSwapTeachers:
+    """The table `[teachers]`.
+
+    Attributes:
+        identity: see `identity_teacher`.
+        features: see `feature_teacher`.
+        likeness: cosine to the source beyond which the identity network is not asked any more: about that of
+            two photos of one person.
+        margin: cosine to the target below which the swap is different enough.
+        triplets: share of the pairs of different people that the average turns into cycle triplets.
+    """
+
+    identity: str = ""
+    features: str = ""
+    likeness: float = 0.5
+    margin: float = 0.15
+    triplets: float = 0.41
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldSwap(Swap):
+    """What the phases share.
+
+    A cycle triplet counts as a pair of one photo: `batch.target` is the true answer, whatever the network was
+    given.
+
+    Attributes:
+        mask: (B, 1, S, S) of the fakes.
+        maps: perceptual maps of the fakes, pasted with the largest mask; with their graph.
+        real_maps: of the targets.
+        filled: (B, 3, S, S) those pictures.
+        parts: where eyes and mouth are.
+        points: (B, 478, 2) meshes of the targets in the canonical crop.
+        looks: how real and fake pictures are varied before they are judged.
+    """
+
+    mask: Tensor
+    filled: Tensor
+    maps: list[Tensor]
+    real_maps: list[Tensor]
+    parts: Parts
+    points: Tensor
+    looks: tuple[Look, Look]
+
+    @property
+    def different(self) -> Tensor:
+        """(B,) 1 for pairs of different people, else 0."""
+        return (self.batch.kind == OTHER_PERSON).float()
+
+    @property
+    def paired(self) -> Tensor:
+        """(B,) how much the target is the true answer."""
+        kind = self.batch.kind
+        return (kind == SAME_PHOTO).float() + _OTHER_PHOTO * (kind == OTHER_PHOTO).float()
+
+
+class OmoteSwapSystem(OneShot):
+    """Generator and discriminators of omote-swap-128. Real pictures are the targets.
+
+    Values of losses that concern some pairs only are 0 for the others, and the mean is over all.
+
+    - of all pairs: `adversarial`, `part_adversarial`, `feature_adversarial`, `identity`, `part_matching`,
+      `colour`, `expression`, `gaze`, `ring`;
+    - of pairs that have a true answer: `reconstruction`, `perceptual`;
+    - of different people: `away` (from the target's identity), `matching`, `attributes` (deep perceptual
+      distance), `held` and `held_features` (eyes and mouth);
+    - of the discriminators: `discriminator`, `part_discriminator`, `feature_discriminator`, `part_penalty`,
+      `feature_penalty`.
+
+    Args:
+        settings: of the networks.
+        task: what is asked for.
+
+    Raises:
+        UsageError: the table `[teachers]` does not fit.
+    """
+
+    losses = (
+        "discriminator",
+        "part_discriminator",
+        "feature_discriminator",
+        "part_penalty",
+        "feature_penalty",
+        "adversarial",
+        "part_adversarial",
+        "feature_adversarial",
+        "identity",
+        "away",
+        "reconstruction",
+        "perceptual",
+        "matching",
+        "part_matching",
+        "colour",
+        "attributes",
+        "held",
+        "held_features",
+        "expression",
+        "gaze",
+        "ring",
+    )
+
+    def __init__(self, settings: OmoteSwapSettings, task: Task) -> None:
+        self.teachers = from_table(OmoteSwapTeachers, task.teachers, "omote-swap", "[teachers]", UsageError)
+        generator = Swap128(
+            settings.width,
+            settings.deep,
+            settings.blocks,
+            settings.style,
+            task.identities.teacher.width,
+            task.size,
+        )
+        judges = FaceJudges(settings.judge_width, settings.part_width, settings.feature_width)
+        super().__init__(generator, judges, task)
+        self.maker, self.judges = generator, judges
+
+    @cached_property
+    def features(self) -> nn.Module:
+        """The perceptual network; opened when it is first needed, which an export does not."""
+        if not self.teachers.features:
+            raise UsageError("[teachers] needs 'features': the path of SqueezeNet 1.1 (ONNX), or 'random'")
+        return feature_teacher(self.teachers.features).to(self.task.device)
+
+    @cached_property
+    def mesh(self) -> MeshTeacher:
+        """The mesh network."""
+        return MeshTeacher().to(self.task.device).eval()
+
+    @cached_property
+    def points(self) -> Tensor:
+        """Meshes of the face set, (N, 478, 2)."""
+        return self.task.points(self.mesh)
+
+    def lessons(self, batches: Batches) -> FramedBatches:
+        """Batches with what lies about the crops, for the mesh network."""
+        return FramedBatches.of(batches)
+
+    def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
+        """The identity enters at unit length."""
+        assert isinstance(network, Swap128)
+        return network.swap(target, F.normalize(embedding))
+
+    def export(self) -> Exported:
+        """Target in -1..1, identity of unit length → colours in -1..1, and their mask."""
+        size, width = self.task.size, self.task.identities.teacher.width
+        return Exported(
+            module=self.average,
+            inputs={
+                "target": torch.rand(2, 3, size, size) * 2 - 1,
+                "source": F.normalize(torch.randn(2, width)),
+            },
+            outputs=("output", "mask"),
+            contract="omote_swap",
+            settings={"side": size},
+        )
+
+    # ------------------------------------------------------------------ a step
+
+    def prepare(self, batch: FramedBatch, moment: Moment) -> HeldSwap:
+        """Swap the batch and look at the result."""
+        draws, people = moment.draws, self.task.identities
+        batch, given = self._with_triplets(batch, draws.uniform())
+        source, target = people.of(batch.source_index), people.of(batch.target_index)
+        noise = draws.normal(source.shape[1]) * draws.uniform(1) * (_BLUR / source.shape[1] ** 0.5)
+        colours, mask = self.maker(given, F.normalize(F.normalize(source) + noise))
+        fake = paste(given, colours, mask)
+        filled = self.maker.filled(batch.target, colours)
+        with torch.no_grad():
+            real_maps = [level.float() for level in self.features(batch.target)]
+        points = self.points[batch.target_index]
+        return HeldSwap(
+            self.task,
+            batch,
+            source,
+            target,
+            fake,
+            people.seen(softened(fake, draws), batch.back, draws),
+            mask,
+            filled,
+            [level.float() for level in self.features(filled)],
+            real_maps,
+            Parts.of(points, batch.back),
+            points,
+            (Look.of(draws), Look.of(draws)),
+        )
+
+    @torch.no_grad()
+    def _with_triplets(self, batch: FramedBatch, chance: Tensor) -> tuple[FramedBatch, Tensor]:
+        """Turn some pairs of different people into cycle triplets: returns the batch, and what to swap."""
+        turned = (batch.kind == OTHER_PERSON) & (chance < self.teachers.triplets)
+        given = batch.target.clone()
+        if turned.any():
+            people = self.task.identities
+            triplet = losses.cycle_triplet(
+                self.swap,
+                batch.target[turned],
+                people.of(batch.target_index[turned]),
+                people.of(batch.source_index[turned]),
+            )
+            given[turned] = triplet.target.float()
+        return replace(
+            batch,
+            kind=torch.where(turned, SAME_PHOTO, batch.kind),
+            source_index=torch.where(turned, batch.target_index, batch.source_index),
+        ), given
+
+    def judge(self, shared: Swap, moment: Moment) -> Terms:
+        """The hinge for the crop; logistic losses and penalties for parts and maps."""
+        assert isinstance(shared, HeldSwap)
+        judges, real, fake = self.judges, shared.batch.target, shared.fake.detach()
+        at_real, at_fake = shared.looks
+        patches, made = shared.parts.patches(real), shared.parts.patches(fake)
+        part_judges = (judges.eyes, judges.mouth)
+        terms = {
+            "discriminator": losses.hinge_discriminator_loss(
+                real=[verdict.logits for verdict in judges.crop(at_real(real))],
+                fake=[verdict.logits for verdict in judges.crop(at_fake(fake))],
+            ),
+            "part_discriminator": losses.non_saturating_discriminator_loss(
+                real=[judge(patch).logits for judge, patch in zip(part_judges, patches, strict=True)],
+                fake=[judge(patch).logits for judge, patch in zip(part_judges, made, strict=True)],
+            ),
+            "feature_discriminator": losses.non_saturating_discriminator_loss(
+                real=judges.features(shared.real_maps),
+                fake=judges.features([level.detach() for level in shared.maps]),
+            ),
+        }
+        critics = {
+            "part_penalty": [
+                (lambda x, judge=judge: [judge(x).logits], patch)
+                for judge, patch in zip(part_judges, patches, strict=True)
+            ],
+            "feature_penalty": [
+                (lambda x, head=head: [head(x)], unit_maps(level))
+                for head, level in zip(judges.features.heads, shared.real_maps, strict=True)
+            ],
+        }
+        for name, pairs in critics.items():
+            if moment.weights.get(name):
+                penalties = [
+                    losses.approximate_r1_penalty(critic, seen, moment.draws.noise(*seen.shape[1:]), _SIGMA)
+                    for critic, seen in pairs
+                ]
+                terms[name] = torch.stack(penalties).mean(0)
+        return terms
+
+    def make(self, shared: Swap, moment: Moment) -> Terms:
+        """All losses of the generator; meshes only while they have a weight."""
+        assert isinstance(shared, HeldSwap)
+        return {
+            **self._judged(shared),
+            **self._likeness(shared),
+            **self._held(shared),
+            **self._meshes(shared, moment),
+            "colour": sum(
+                (
+                    losses.low_frequency_colour_loss(shared.fake, shared.batch.target, cells)
+                    for cells in (8, 4)
+                ),
+                shared.fake.new_zeros(()),
+            ),
+            "ring": losses.ring_loss(shared.mask, self.maker.ring.expand_as(shared.mask)),
+        }
+
+    def _judged(self, shared: HeldSwap) -> Terms:
+        """What the discriminators say, and how far their features are from those of the target."""
+        judges, target = self.judges, shared.batch.target
+        look, _ = shared.looks
+        crop = judges.crop(look(shared.fake))
+        patches, wanted = shared.parts.patches(shared.fake), shared.parts.patches(target)
+        parts = [judge(patch) for judge, patch in zip((judges.eyes, judges.mouth), patches, strict=True)]
+        with torch.no_grad():
+            real = judges.crop(look(target))
+            real_parts = [judge(p) for judge, p in zip((judges.eyes, judges.mouth), wanted, strict=True)]
+        return {
+            "adversarial": losses.hinge_generator_loss([verdict.logits for verdict in crop]),
+            "part_adversarial": losses.non_saturating_generator_loss([verdict.logits for verdict in parts]),
+            "feature_adversarial": losses.non_saturating_generator_loss(judges.features(shared.maps)),
+            "matching": shared.different
+            * losses.weak_feature_matching_loss(
+                [verdict.features for verdict in crop], [verdict.features for verdict in real], 2
+            ),
+            "part_matching": losses.weak_feature_matching_loss(
+                [verdict.features for verdict in parts], [verdict.features for verdict in real_parts], 2
+            ),
+        }
+
+    def _likeness(self, shared: HeldSwap) -> Terms:
+        """The source's identity, and not the target's."""
+        limit, margin = self.teachers.likeness, self.teachers.margin
+        return {
+            "identity": losses.capped_identity_loss(shared.seen, shared.source, limit),
+            "away": shared.different * losses.target_margin_loss(shared.seen, shared.target, margin),
+        }
+
+    def _held(self, shared: HeldSwap) -> Terms:
+        """The target where there is a true answer; else what it gives the swap: deep maps, eyes and mouth."""
+        target, region = shared.batch.target, shared.parts.region
+        ours, theirs = shared.maps, shared.real_maps
+        different, paired = shared.different, shared.paired
+        return {
+            "reconstruction": paired * losses.l1_reconstruction_loss(shared.filled, target),
+            "perceptual": paired * losses.feature_loss(ours, theirs),
+            "attributes": different * losses.feature_loss(ours[2:], theirs[2:]),
+            "held": different * losses.region_loss(shared.fake, target, region),
+            "held_features": different * losses.region_feature_loss(ours[:2], theirs[:2], region),
+        }
+
+    def _meshes(self, shared: HeldSwap, moment: Moment) -> Terms:
+        """Expression and gaze, from the mesh of the swap in its photo."""
+        if not (moment.weights.get("expression") or moment.weights.get("gaze")):
+            return {}
+        batch = shared.batch
+        assert isinstance(batch, FramedBatch)
+        found = found_points(self.mesh, shared.fake, batch, moment.draws)
+        return {
+            "expression": losses.expression_loss(found, shared.points, _EYE_DISTANCE),
+            "gaze": losses.gaze_loss(found, shared.points, _EYE_DISTANCE),
+        }

@@ -61,7 +61,7 @@ def restore_numbers(
 
     Returns:
         `distance_ratio` and `psnr_gain` (dB) for faces that are halved and made worse as the recipe says;
-        `plain_ratio` and `plain_psnr_gain` for faces that are halved only; and the `distance` and
+        `plain_distance_ratio` and `plain_psnr_gain` for faces that are halved only; and the `distance` and
         `bicubic_distance` behind the first.
     """
     numbers: dict[str, float] = {}

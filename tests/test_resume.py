@@ -17,7 +17,6 @@ from omote.errors import InputError, NoFaceError, OmoteError, UsageError
 from omote.pipelines import JobFolder, Progress, SwapReport, SwapSettings, film_job, job_path, swap_file
 from tests.conftest import Command, finish, pictures, snapshot, start
 from tests.media_files import look
-from tests.shared_data import SHARED, needs_shared
 
 SETTINGS: dict[str, Any] = {"segment": 0.1, "end": 0.6, "preset": "ultrafast", "detector_size": 192}
 OPTIONS = ["--segment", "0.1", "--end", "0.6", "--preset", "ultrafast", "--detector-size", "192"]
@@ -77,16 +76,6 @@ def test_segments_change_nothing_but_the_coding(
 
 def shown(path: Path) -> list[bytes]:
     return [picture.tobytes() for picture in pictures(path, *range(FRAMES))]
-
-
-@needs_shared
-def test_segments_stay_with_the_same_person(source: Path, tmp_path: Path):
-    """Two people of one size: whom the film follows is decided once, not in each segment."""
-    film = SHARED / "media" / "video" / "edge" / "two_faces_audio.mp4"
-    how = {"codec": "ffv1", "detector_size": 320, "end": 0.5, "preset": None}
-    swap_file([source], film, tmp_path / "one.mkv", SwapSettings(**{**SETTINGS, **how, "segment": 0}))
-    go_on(source, film, tmp_path / "other.mkv", **how)
-    assert shown(tmp_path / "one.mkv") == shown(tmp_path / "other.mkv")
 
 
 Wait = Callable[[JobFolder], bool]

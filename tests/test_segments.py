@@ -7,16 +7,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from omote.errors import InputError, UsageError
 from omote.faces.face import Face
-from omote.media import VideoReader, VideoWriter, probe
-from omote.media.cutting import CutFilm, SegmentReader, cut_film
+from omote.media import MediaInfo, VideoReader, VideoWriter, probe
+from omote.media.cutting import CutFilm, Segment, SegmentReader, cut_film
 from omote.media.pieces import Encoding, PieceWriter, join
 from omote.media.sealed import SealedFile, SealedWriter
+from omote.pipelines import JobFolder, SwapSettings
+from omote.pipelines.follow import follow_largest
 from omote.pipelines.found import pack_faces, unpack_faces
+from omote.pipelines.segments import FilmOrder, swap_tasks
+from omote.pipelines.steady import steady
 from tests.media_files import look, make_film
 from tests.shared_data import SHARED, needs_shared
 from tests.synthetic import posed_face
@@ -162,6 +167,18 @@ def test_joined_pieces_are_the_film_of_one_pass(name: str, codec: str, tmp_path:
         assert seen(VideoReader(other)) == seen(VideoReader(one))
 
 
+@pytest.mark.parametrize("codec", ["x264", "x265", "vp9", "av1"])
+def test_the_same_frames_give_the_same_bits(codec: str, tmp_path: Path):
+    source = make_film(tmp_path / "in.mkv", count=24, size=(320, 180), codec="ffv1")
+    made = set()
+    for number in range(4):
+        out = tmp_path / f"{number}.mkv"
+        one_pass(source, out, codec=codec, preset="veryfast")
+        with av.open(str(out)) as film:
+            made.add(tuple(bytes(packet) for packet in film.demux(video=0)))
+    assert len(made) == 1
+
+
 @pytest.mark.parametrize("stamps", [[0, 10, 300, 301, 302, 900, 950], [40, 90, 91, 92, 200, 777, 778]])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_uneven_timing_goes_over(stamps: list[int], suffix: str, tmp_path: Path):
@@ -243,6 +260,32 @@ def test_a_sealed_file_appears_whole_or_not_at_all(tmp_path: Path):
         path.write_bytes(path.read_bytes()[:size])
         with pytest.raises(InputError, match=": damaged"):
             SealedFile(path).require_whole()
+
+
+def test_segments_know_the_whole_film(tmp_path: Path):
+    """Who is followed and how much a face trembles does not begin anew with each segment."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for number in range(12):
+        left, right = posed_face((120, 190), 60), posed_face((320, 190), 60 + 3 * (number >= 5))
+        trembling = [replace(face, mesh=face.mesh + rng.normal(0, 0.3, (478, 3))) for face in (left, right)]
+        frames.append([trembling[number >= 5], trembling[number < 5]])  # the larger one comes first
+    folder = JobFolder(tmp_path)
+    (tmp_path / "faces").mkdir()
+    pieces = [range(3), range(3, 6), range(6, 7), range(7, 12)]
+    for number, piece in enumerate(pieces):
+        with SealedWriter(folder.faces(number)) as file:
+            file.add(pack_faces([frames[place] for place in piece]))
+            file.seal({"stamps": [10 * place for place in piece]})
+    film = CutFilm(MediaInfo(Path("film"), "film", "", "", 1, 1), tuple(Segment((0, 0), 0) for _ in pieces))
+    tasks = list(swap_tasks(FilmOrder((), SwapSettings(), film, folder, Encoding(Path("out.mp4")))))
+    assert [task.number for task in tasks] == [0, 1, 2, 3]
+    meant = [item for task in tasks for item in task.meant]
+    expected = list(steady(follow_largest((10 * place, faces) for place, faces in enumerate(frames))))
+    assert [stamp for stamp, _ in meant] == [stamp for stamp, _ in expected] == list(range(0, 120, 10))
+    for (_, (one,)), (_, (other,)) in zip(meant, expected, strict=True):
+        assert one.box[0] < 200
+        assert np.array_equal(one.mesh, other.mesh)
 
 
 def test_found_faces_come_back_as_they_were():

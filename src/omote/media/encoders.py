@@ -127,6 +127,8 @@ _SOFTWARE = (
         _one("crf"),
         _words("preset"),
         "veryfast",
+        # Without it the same frames give other bits from run to run on processors with AVX-512.
+        fixed=(("x264-params", "cpu-independent=1"),),
         avoid=("gray",),
     ),
     Encoder(

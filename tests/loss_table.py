@@ -101,9 +101,23 @@ REAL_LOGITS = uniform(1, 6, 6, low=1, high=2), uniform(1, 3, 3, low=1, high=2)
 TARGET = noise(16)
 UNIT_SLOPE = (1 / (3 * 8 * 8)) ** 0.5
 
+ANCHORS = torch.randn(24, 16, generator=DRAW)
 TABLE = [
     Case(
         losses.identity_loss, losses.identity_loss, (noise(16), noise(16)), lambda fake, source: (3 * source,)
+    ),
+    Case(
+        losses.hint_loss,
+        lambda a, b, c, d: losses.hint_loss([a, b], [c, d]),
+        (*MAPS[:2], *OTHERS[:2]),
+        same(2),
+        fakes=2,
+    ),
+    Case(
+        losses.relation_loss,
+        lambda student, teacher: losses.relation_loss(student, teacher, ANCHORS, ANCHORS),
+        (noise(16), noise(16)),
+        lambda student, teacher: (3 * teacher,),
     ),
     Case(
         losses.capped_identity_loss,

@@ -144,11 +144,11 @@ def test_a_checkpoint_with_networks_of_another_recipe_is_told(tmp_path):
 # ---------------------------------------------------------------- smoke runs
 
 
-@pytest.mark.parametrize("name", ["simswap", "ghost"])
+@pytest.mark.parametrize("name", ["simswap", "ghost", "omote-identity"])
 def test_the_recipe_learns_in_its_smoke_run(name, omote, tmp_path):
     done = omote("train", name, "--smoke", "--device", "cpu", "-o", tmp_path / "run")
     assert done.code == 0, done.err
-    assert "overfitted to" in done.out
+    assert " on 8 faces" in done.out
     learnt = checkpoint.load(tmp_path / "run" / checkpoint.NAME)
     assert learnt.seen == load_recipe(name, smoke=True).run.samples
 
@@ -156,5 +156,5 @@ def test_the_recipe_learns_in_its_smoke_run(name, omote, tmp_path):
 def test_a_smoke_run_that_learns_nothing_fails(tmp_path):
     trainer = tiny_trainer(tmp_path, "run.samples=24", "optimisers.generator.rate=0")
     trainer.run()
-    with pytest.raises(SmokeError, match=r"went from|eight faces learnt to"):
-        judge(trainer, ("reconstruction", "identity"))
+    with pytest.raises(SmokeError, match=r"went from|PSNR"):
+        judge(trainer)

@@ -1,17 +1,16 @@
 """What a student learns from its teacher beside the embedding itself: inner maps, and who is like whom."""
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from omote.training.losses._values import Embeddings, Maps, Values, as_list, per_sample, same_shape
 
 
 def hint_loss(student: Maps, teacher: Maps) -> Values:
-    """Mean over the maps of the squared distance to the teacher's, each channel of which is first scaled.
+    """Mean over the maps of the mean squared distance to the teacher's.
 
-    A channel of the teacher is brought to mean 0 and variance 1 over the samples at hand, so that 1 is what a
-    student reaches who knows nothing but the mean, whatever the layer.
+    Where each channel of the teacher has mean 0 and variance 1, a student who knows nothing reaches 1,
+    whatever the layer.
 
     Args:
         student: maps (B, C, H, W), already of the teacher's channels.
@@ -19,20 +18,33 @@ def hint_loss(student: Maps, teacher: Maps) -> Values:
 
     Source: Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv 1412.6550.
     """
-    values: list[Tensor] = []
+    values = []
     for ours, theirs in zip(as_list(student), as_list(teacher), strict=True):
         same_shape(ours, theirs)
-        wide = theirs.float()
-        variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0, keepdim=True)
-        values.append(per_sample((ours.float() - (wide - mean) * (variance + 1e-5).rsqrt()).square()))
+        values.append(per_sample((ours.float() - theirs.float()).square()))
     return torch.stack(values).mean(0)
 
 
-def relation_loss(student: Embeddings, teacher: Embeddings) -> Values:
-    """Mean squared difference of each sample's cosines to all samples at hand, student's against teacher's.
+def relation_loss(
+    student: Embeddings, teacher: Embeddings, others: Embeddings, other_teacher: Embeddings
+) -> Values:
+    """Mean squared difference of each sample's cosines to others, student's against teacher's.
+
+    Args:
+        student: (B, D).
+        teacher: (B, D), of the same samples.
+        others: (N, D), by the student; the batch itself as a rule.
+        other_teacher: (N, D), by the teacher.
 
     Source: Tung & Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv 1907.09682.
     """
     same_shape(student, teacher)
-    ours, theirs = F.normalize(student.float(), dim=1), F.normalize(teacher.float(), dim=1)
-    return per_sample((ours @ ours.T - theirs @ theirs.T).square())
+    same_shape(others, other_teacher)
+    with torch.autocast(student.device.type, enabled=False):
+        ours = _unit(student) @ _unit(others).T
+        theirs = _unit(teacher) @ _unit(other_teacher).T
+    return per_sample((ours - theirs).square())
+
+
+def _unit(embeddings: Embeddings) -> Embeddings:
+    return F.normalize(embeddings.float(), dim=1)

@@ -114,8 +114,8 @@ class IdentitySystem:
     """The student of an identity teacher.
 
     Losses: `identity` (cosine distance to the teacher), `relations`, `hints` (inner maps) and `margin`
-    (ArcFace, over people with several photos). Relations, and the scaling of hints, are those of the part of
-    a batch that is computed at once.
+    (ArcFace, over people with several photos). Relations are those of the part of a batch that is computed at
+    once.
 
     Args:
         settings: of the networks, and of what the student is shown.
@@ -195,7 +195,7 @@ class IdentitySystem:
         lesson, embedding = shared.lesson, shared.embedding
         terms = {
             "identity": losses.identity_loss(embedding, lesson.wanted),
-            "relations": losses.relation_loss(embedding, lesson.wanted),
+            "relations": losses.relation_loss(embedding, lesson.wanted, embedding, lesson.wanted),
         }
         if moment.weights["hints"]:
             terms["hints"] = losses.hint_loss(self.student.regressed(shared.maps), lesson.maps)

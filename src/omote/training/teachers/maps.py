@@ -38,15 +38,18 @@ class InnerMaps:
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Canonical crops (B, 3, S, S) in -1..1 → raw embeddings (B, D), and the maps, as named."""
+        """Canonical crops (B, 3, S, S) in -1..1 → raw embeddings (B, D), and the maps, as named.
+
+        Each channel of a map is brought to mean 0 and variance 1 over the pictures at hand.
+        """
         crops = self._teacher.prepared(pictures)
         if self._graph is not None:
             *maps, embeddings = self._graph(crops)
-            return embeddings.float().reshape(len(pictures), -1), maps
+            return embeddings.float().reshape(len(pictures), -1), list(map(_scaled, maps))
         inputs = {self._session.get_inputs()[0].name: crops.contiguous().numpy()}
         found = self._session.run([*self._names, self._last], inputs)
         *maps, embeddings = (torch.from_numpy(np.asarray(value)) for value in found)
-        return embeddings.reshape(len(pictures), -1), maps
+        return embeddings.reshape(len(pictures), -1), list(map(_scaled, maps))
 
 
 def _session(data: bytes, names: Sequence[str], label: str) -> onnxruntime.InferenceSession:
@@ -68,3 +71,8 @@ def _session(data: bytes, names: Sequence[str], label: str) -> onnxruntime.Infer
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
+
+
+def _scaled(values: Tensor) -> Tensor:
+    variance, mean = torch.var_mean(values.float(), (0, 2, 3), correction=0, keepdim=True)
+    return (values - mean) * (variance + 1e-5).rsqrt()

@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -356,6 +357,43 @@ def test_interrupted_on_the_command_line(source: Path, film: Path, tmp_path: Pat
     assert (finished.code, finished.err) == (0, "")
     assert len(look(out).times) == FRAMES
     assert omote("jobs", tmp_path).out == ""
+
+
+def test_interrupted_workers_stop_without_a_word(source: Path, film: Path, tmp_path: Path):
+    words = ["swap", source, film, "-o", tmp_path / "out.mp4", *OPTIONS, "--workers", "2"]
+    process = start(*words, start_new_session=True)
+    children = wait_for_children(process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+    done = finish(process, 30)
+    assert (done.code, done.out, done.err.count("\n")) == (130, "", 1), done.err
+    assert not any(Path(f"/proc/{child}/cmdline").exists() for child in children)
+
+
+_FINALISER = """
+import os, signal, sys, time
+from omote.cli import main
+
+class Falls:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+
+signal.signal(signal.SIGINT, main._interrupt)
+sys.unraisablehook = main._interrupt_again
+fallen = Falls()
+try:
+    del fallen
+    time.sleep(50)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_an_interrupt_that_falls_into_a_finaliser_counts():
+    done = subprocess.run(
+        [sys.executable, "-c", _FINALISER], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_no_job_of_omote_is_removed(tmp_path: Path, omote: Command):

@@ -95,7 +95,10 @@ def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
     """Ctrl-C that falls into a finaliser, where no error can be raised, must not be lost."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
         signal.signal(signal.SIGINT, _interrupt)
-        threading.Timer(0.01, _thread.interrupt_main).start()
+        if sys.platform == "win32":
+            threading.Timer(0.01, _thread.interrupt_main).start()
+        else:  # a signal wakes the main thread, wherever it waits
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
     else:
         sys.__unraisablehook__(lost)
 

@@ -43,7 +43,7 @@ class FilmRequest:
 
     @property
     def command(self) -> str:
-        """The command that goes on with the job, from any folder."""
+        """The command that goes on with the job."""
         said = ["omote", "swap", *(str(path.absolute()) for path in (*self.sources, self.target))]
         said += ["--output", str(self.output.absolute())]
         for setting in fields(SwapSettings):
@@ -68,9 +68,7 @@ def in_segments(request: FilmRequest, info: MediaInfo) -> bool:
         _refuse_unfinished(folder)
     settings = request.settings
     asked = request.resume or settings.workers > 1
-    if not settings.segment or not (
-        asked or (_length(settings, info) or float("inf")) > _LEAST * settings.segment
-    ):
+    if not settings.segment or not (asked or _length(settings, info) > _LEAST * settings.segment):
         return False
     if request.encoding.joinable(info):
         return True
@@ -79,10 +77,10 @@ def in_segments(request: FilmRequest, info: MediaInfo) -> bool:
     return False
 
 
-def _length(settings: SwapSettings, info: MediaInfo) -> float | None:
-    """Seconds of film that are asked for, where it is known."""
-    end = settings.end if settings.end is not None else info.duration
-    return None if end is None else end - (settings.start or 0)
+def _length(settings: SwapSettings, info: MediaInfo) -> float:
+    """Seconds of film that are asked for; endless where it is not known."""
+    known = [end for end in (settings.end, info.duration) if end is not None]
+    return min(known, default=float("inf")) - (settings.start or 0)
 
 
 def _refuse_unfinished(folder: JobFolder) -> None:

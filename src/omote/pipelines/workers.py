@@ -5,11 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, Self
 
 from omote.errors import OmoteError
@@ -95,7 +96,9 @@ class Processes:
 
     def _submit(self, tasks: Iterator[Task], count: int) -> Iterator[Future[None]]:
         for _, task in zip(range(count), tasks, strict=False):
-            yield self._pool.submit(_do, task)
+            with _deaf_to_interrupts():
+                future = self._pool.submit(_do, task)
+            yield future
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +106,19 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started here never see Ctrl-C; the parent does, a little later, and stops them."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Stopped(Exception):
@@ -118,7 +134,7 @@ class _Here:
 
 
 def _begin(order: FilmOrder, frames: Any, stop: Any, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which says when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems on which a process cannot be born deaf
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 
     def tick() -> None:

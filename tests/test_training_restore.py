@@ -16,6 +16,7 @@ from omote.training.data.drawn import drawn_faces  # noqa: E402
 from omote.training.data.repairs import halved, judged  # noqa: E402
 from omote.training.export import export  # noqa: E402
 from omote.training.held_out import restore_numbers  # noqa: E402
+from omote.training.journal import read_log  # noqa: E402
 from omote.training.networks.counting import cost  # noqa: E402
 from omote.training.networks.restore import RestoreNet  # noqa: E402
 from omote.training.recipe import load_recipe  # noqa: E402
@@ -105,6 +106,7 @@ def test_the_discriminator_comes_late(tmp_path):
     trainer.run(minutes=0)  # one step
     assert trainer.seen == 4
     assert all(map(torch.equal, before, trainer.system.discriminator.parameters()))
+    assert "discriminator" not in read_log(tmp_path)[0]  # nor is it computed
     trainer.run()
     assert not all(map(torch.equal, before, trainer.system.discriminator.parameters()))
 

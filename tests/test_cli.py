@@ -97,7 +97,7 @@ def test_debug_shows_where_an_error_comes_from(omote: Command):
 
 
 def test_even_a_defect_of_omote_gives_one_line(omote: Command, room: Path, monkeypatch: pytest.MonkeyPatch):
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a defect\nof two lines")
 
     monkeypatch.setattr("omote.pipelines.swap_file", broken)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.engines.oneshot.boost import boosted_parts, join, parts_of, split
-from omote.engines.oneshot.mask import face_mask
+from omote.engines.oneshot.mask import face_mask, within_crop
 from omote.engines.swapper import SwappedCrop
 from omote.errors import ModelError
 from omote.faces.align import Crop
@@ -42,6 +42,8 @@ class TargetSettings:
         output: `unit` (0..1), `signed` (-1..1), `imagenet` (ImageNet's mean and deviation).
         target_input: name of the input that takes the crop; by its name `target` or its shape unless said.
         source_input: name of the input that takes the source; likewise.
+        mask_output: name of the output, (B, 1, N, N) in 0..1, that says where to believe the network; the mesh
+            says so unless set.
     """
 
     template: str
@@ -52,6 +54,7 @@ class TargetSettings:
     output: Range = "unit"
     target_input: str | None = None
     source_input: str | None = None
+    mask_output: str | None = None
 
 
 class CropNetwork:
@@ -88,6 +91,7 @@ class CropNetwork:
         pictures = [index for index, shape in enumerate(outputs) if target.takes("", shape)]
         require(network.session, self.name, ports, None if pictures else [target])
         self._output = pictures[0] if pictures else 0
+        self._mask = _mask_output(network, settings)
         self.source_shape = network.session.inputs[names[1] if self._target_first else names[0]]
 
     def run(self, crops: Sequence[Crop], sources: Sequence[Array]) -> list[SwappedCrop]:
@@ -104,15 +108,18 @@ class CropNetwork:
         targets, counts = np.concatenate(pieces), np.square(parts)
         repeated = np.repeat(np.stack(sources), counts, axis=0)
         inputs = (targets, repeated) if self._target_first else (repeated, targets)
-        made = self._session.run_batch(*inputs)[self._output]
-        if not np.isfinite(made).all():
+        made = self._session.run_batch(*inputs)
+        if not np.isfinite(made[self._output]).all():
             raise ModelError(f"{self.name}: its output is not a number; run it in full precision (float32)")
-        joined = map(join, np.split(made, np.cumsum(counts)[:-1]))
+        ends = np.cumsum(counts)[:-1]
+        joined = map(join, np.split(made[self._output], ends))
+        masks = [None] * len(crops) if self._mask is None else map(join, np.split(made[self._mask], ends))
         return [
             SwappedCrop(
-                leave(planes, self.settings.output, self.settings.bgr), face_mask(crop.face, crop.size)
+                leave(planes, self.settings.output, self.settings.bgr),
+                face_mask(crop.face, crop.size) if mask is None else within_crop(_mask_of(mask)),
             )
-            for planes, crop in zip(joined, crops, strict=True)
+            for planes, mask, crop in zip(joined, masks, crops, strict=True)
         ]
 
     def _planes(self, crop: Crop) -> Array:
@@ -127,6 +134,26 @@ def leave(planes: npt.NDArray[Any], output: Range, bgr: bool = False) -> Array:
     values = zip(planes[::-1] if bgr else planes, *_RANGES[output], strict=True)
     channels = [plane.astype(np.float32) * np.float32(std) + np.float32(mean) for plane, mean, std in values]
     return np.asarray(cv2.merge([channel.clip(0, 1) for channel in channels]), np.float32)
+
+
+def _mask_of(planes: Array) -> Array:
+    """(1, N, N) as a network gives it → (N, N), clipped to 0..1."""
+    return np.asarray(planes[0].clip(0, 1), np.float32)
+
+
+def _mask_output(network: Network, settings: TargetSettings) -> int | None:
+    """Place of the output that is the network's own mask, if it is to be used."""
+    if settings.mask_output is None:
+        return None
+    shapes = network.session.output_shapes
+    mask = Port((None, 1, settings.side, settings.side))
+    if settings.mask_output not in shapes or not mask.takes("", shapes[settings.mask_output]):
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ModelError(
+            f"{network.card.name}: expected an output '{settings.mask_output}' of "
+            f"1 × {settings.side} × {settings.side}, found {found}"
+        )
+    return list(shapes).index(settings.mask_output)
 
 
 def _target_input(network: Network, settings: TargetSettings, target: Port, source: Port) -> str:

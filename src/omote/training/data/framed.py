@@ -41,4 +41,4 @@ class FramedBatches(Batches):
         squares = as_pictures(self._gather(pairs.target_index.cpu()))
         square = recolour((squares + 1) / 2, colour) * 2 - 1
         into = middle(self.faces.side / square.shape[-1]).to(square).expand(len(square), 2, 3)
-        return FramedBatch(*(getattr(pairs, f.name) for f in fields(pairs)), square=square, into=into)
+        return FramedBatch(*(getattr(pairs, field.name) for field in fields(Batch)), square, into)

@@ -46,9 +46,9 @@ class OnnxModule(nn.Module):
         missing = [wanted for wanted in self.outputs if wanted not in made]
         if missing:
             raise ModelError(f"{name}: it has no value '{missing[0]}'")
+        fixed = _fixed(graph)
         self._steps = [
-            (OPERATORS[node.op_type], tuple(node.input), tuple(node.output), _attributes(node))
-            for node in self.nodes
+            (OPERATORS[node.op_type], *_arguments(node, fixed), tuple(node.output)) for node in self.nodes
         ]
         self._last_use = {value: index for index, node in enumerate(self.nodes) for value in node.input}
 
@@ -56,7 +56,7 @@ class OnnxModule(nn.Module):
         """Run the graph on its inputs, in their order; returns the outputs in theirs."""
         values: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True)) | self.constants.values()
         values[""] = None  # an optional input that is left out
-        for index, (operator, names, outputs, attributes) in enumerate(self._steps):
+        for index, (operator, names, attributes, outputs) in enumerate(self._steps):
             made = operator([values[name] for name in names], **attributes)
             values.update(zip(outputs, made if isinstance(made, tuple) else (made,), strict=False))
             for name in names:
@@ -96,6 +96,25 @@ def _nodes_for(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> tuple
             wanted.update(node.input)
             kept.append(node)
     return tuple(reversed(kept))
+
+
+def _fixed(graph: onnx.GraphProto) -> dict[str, Tensor]:
+    """Numbers that are known before the graph runs, by name: those of one value only."""
+    found = {tensor.name: _tensor(tensor) for tensor in graph.initializer if not tensor.dims}
+    for node in graph.node:
+        value = _attributes(node).get("value") if node.op_type == "Constant" else None
+        if isinstance(value, Tensor) and value.ndim == 0:
+            found[node.output[0]] = value
+    return found
+
+
+def _arguments(node: onnx.NodeProto, fixed: dict[str, Tensor]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Inputs and attributes of a node. Limits of `Clip` become attributes: reading them waits for a GPU."""
+    names, attributes = tuple(node.input), _attributes(node)
+    if node.op_type != "Clip" or not all(name in fixed or not name for name in names[1:]):
+        return names, attributes
+    limits = {key: float(fixed[name]) for key, name in zip(("min", "max"), names[1:], strict=False) if name}
+    return names[:1], attributes | limits
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

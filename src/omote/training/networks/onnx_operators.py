@@ -54,8 +54,11 @@ def _conv(
     auto_pad: str = "NOTSET",
 ) -> Tensor:
     x, weight, bias = v[0], v[1], v[2] if len(v) > 2 else None
-    x = _padded(x, pads, auto_pad, weight.shape[2:], strides, dilations, 0.0)
-    return F.conv2d(x, weight, bias, tuple(strides), 0, tuple(dilations), group)
+    even = pads is not None and auto_pad == "NOTSET" and list(pads[:2]) == list(pads[2:])
+    if not even:
+        x = _padded(x, pads, auto_pad, weight.shape[2:], strides, dilations, 0.0)
+    around = tuple(pads[:2]) if even and pads is not None else 0
+    return F.conv2d(x, weight, bias, tuple(strides), around, tuple(dilations), group)
 
 
 def _conv_transpose(
@@ -98,6 +101,8 @@ def _prelu(v: Values) -> Tensor:
 def _clip(v: Values, min: float | None = None, max: float | None = None) -> Tensor:
     low = v[1] if len(v) > 1 and v[1] is not None else min
     high = v[2] if len(v) > 2 and v[2] is not None else max
+    if low is not None and high is not None and v[0].is_floating_point():
+        return F.hardtanh(v[0], float(low), float(high))  # its gradient is one kernel, that of clamp four
     return torch.clamp(v[0], None if low is None else float(low), None if high is None else float(high))
 
 

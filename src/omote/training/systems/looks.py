@@ -13,10 +13,10 @@ from omote.training.parts import EYES, MOUTH, Points, cut, moved, patch_map, sof
 from omote.training.teachers.mesh import MeshTeacher
 
 _ZOOM, _SHIFT = 0.04, 0.0375
-"""How far the framing of the mesh is varied, either way: its size, and its place in half sides of the crop."""
+"""How far the framing of the mesh is varied, either way: in size, and in half sides of the crop."""
 
 _SOFT, _SHARES = 0.8, (0.25, 0.36, 0.5, 0.7)
-"""Share of steps in which the identity network sees fakes that were reduced, and to what part of their side."""
+"""Share of steps in which the identity network sees reduced fakes, and the parts of their side."""
 
 _GRAIN = 0.04
 """Standard deviation of the noise that it sees them under."""
@@ -62,7 +62,7 @@ def found_points(teacher: MeshTeacher, swapped: Tensor, batch: FramedBatch, draw
 
 
 def softened(pictures: Tensor, draws: Draws) -> Tensor:
-    """Pictures (B, 3, S, S) as a bad camera would give them: no detail that only one network sees survives."""
+    """Pictures (B, 3, S, S) as a bad camera gives them: what only one network would see does not survive."""
     side = pictures.shape[-1]
     share = _SHARES[draws.choice(len(_SHARES))]
     if draws.choice(100) < 100 * _SOFT:

@@ -62,8 +62,7 @@ class Task:
         device: where to train.
         person: (N,) int64, who is on each face of the set; empty where there is no set.
         teachers: the recipe's table: role → reference.
-        points: meshes of the set's faces through the eyes of a teacher, (N, 478, 2) in the canonical crop; see
-            `points_of`.
+        points: meshes of the set's faces as a teacher sees them, (N, 478, 2); see `points_of`.
     """
 
     identities: Identities

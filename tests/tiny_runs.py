@@ -10,6 +10,7 @@ from omote.training.recipe import Recipe, load_recipe
 
 SMALL = {
     "simswap": ("networks.width=4", "networks.judge_width=4", "networks.blocks=1"),
+    "omote-swap-128": ("networks.width=8", "networks.deep=16", "networks.blocks=1"),
     "ghost": ("networks.width=4", "networks.limit=16", "networks.judge_width=4"),
 }
 FEW = ("run.batch=4", "run.samples=24", "run.log=4", "run.grid=12", "run.checkpoint=12")

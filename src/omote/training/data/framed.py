@@ -1,6 +1,6 @@
 """Batches whose targets come with what lies about them: some networks look beyond the crop."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -41,4 +41,13 @@ class FramedBatches(Batches):
         squares = as_pictures(self._gather(pairs.target_index.cpu()))
         square = recolour((squares + 1) / 2, colour) * 2 - 1
         into = middle(self.faces.side / square.shape[-1]).to(square).expand(len(square), 2, 3)
-        return FramedBatch(*(getattr(pairs, field.name) for field in fields(Batch)), square, into)
+        return FramedBatch(
+            pairs.target,
+            pairs.source,
+            pairs.kind,
+            pairs.target_index,
+            pairs.source_index,
+            pairs.back,
+            square,
+            into,
+        )

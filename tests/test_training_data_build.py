@@ -89,6 +89,22 @@ def test_folders_name_people(photos: Path, tmp_path: Path, finder: FaceFinder):
     assert not list(tmp_path.glob(".*omote-part"))
 
 
+def test_the_first_folder_is_the_person(tmp_path: Path, source: Path, film: Path, finder: FaceFinder):
+    """However deep a photo lies; photos and films at the root are people of their own, suffix included."""
+    folder = tmp_path / "in"
+    for year in ("2020", "2021"):
+        (folder / "anna" / year).mkdir(parents=True)
+        shutil.copy(source, folder / "anna" / year / "a.jpg")
+    for name in ("a.mp4", "a.mov"):
+        shutil.copy(film, folder / name)
+    shutil.copy(source, folder / "a.jpg")
+    settings = BuildSettings(keep_duplicates=True, every=9, limits=Limits(enlargement=9, sharpness=0))
+    build(folder, tmp_path / "set", settings, finder)
+    found = {row["file"]: row["identity"] for row in rows(tmp_path / "set")}
+    alone = {name: f"in/{name}" for name in ("a.mp4", "a.mov", "a.jpg")}
+    assert found == {"anna/2020/a.jpg": "in/anna", "anna/2021/a.jpg": "in/anna"} | alone
+
+
 def test_faces_lie_on_the_template(photos: Path, tmp_path: Path, finder: FaceFinder):
     build(photos, tmp_path / "set", BuildSettings(), finder)
     crop = decoded(tmp_path / "set")["bea/only.jpg"]

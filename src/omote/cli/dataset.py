@@ -47,8 +47,9 @@ def build_set(
         str | None,
         typer.Option(
             metavar="folders|cluster|none",
-            help="Who is who: the photos of a sub-folder are one person; by an identity network; or "
-            "everybody is somebody else [default: cluster with --identity-network, else folders]",
+            help="Who is who: all that lies below a sub-folder of FOLDER, at any depth, is one person; by an "
+            "identity network; or everybody is somebody else [default: cluster with --identity-network, "
+            "else folders]",
         ),
     ] = None,
     identity_network: Annotated[

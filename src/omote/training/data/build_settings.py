@@ -22,8 +22,9 @@ class BuildSettings:
         template: of alignment of the crop inside the border.
         source: what the photos are called in the table; the folder's name if empty.
         licence: terms of the photos, for the table and for the cards of what is trained on them.
-        identities: who is who: `folders` takes the largest face of each photo for the person that its folder
-            is named after, and photos that lie in no sub-folder for people of their own; `cluster` takes all
+        identities: who is who: `folders` takes the largest face of each photo for the person that the first
+            folder below the root is named after, however deep the photo lies in it, and photos and films that
+            lie in no sub-folder for people of their own; `cluster` takes all
             faces and compares them by an identity network; `none` takes all faces of photos for different
             people, and the largest ones of a film for one.
         likeness: for `cluster`, least cosine of a face and the mean of its person.

@@ -38,9 +38,8 @@ def people_of(
 
 
 def _person(candidate: Candidate, rule: Identities) -> str:
-    folder = candidate.file.rpartition("/")[0]
     if rule == "folders":
-        return folder or candidate.file
+        return candidate.file.partition("/")[0]
     return candidate.name if np.isnan(candidate.time) else candidate.file
 
 

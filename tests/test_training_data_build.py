@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from omote.training.data.cut import Framing, cut_out
 from omote.training.data.duplicates import DIFFERENCE, duplicates, picture_hash
 from omote.training.data.identities import clustered
 from omote.training.data.info import describe
+from omote.training.data.labels import read_labels
 from omote.training.data.people import split_of
 from omote.training.data.quality import Limits, sharpness
 from omote.training.data.shards import open_shards
@@ -227,6 +229,37 @@ def test_labels_have_the_last_word(photos: Path, tmp_path: Path, finder: FaceFin
     (photos / "labels.csv").write_text("file,age\nonly.jpg,4\n")
     with pytest.raises(InputError, match=r"labels\.csv: has no column name"):
         build(photos, tmp_path / "other", BuildSettings(), finder)
+
+
+def test_names_that_are_no_utf8(tmp_path: Path, source: Path, target: Path, finder: FaceFinder):
+    """Names of Latin-1: the set holds them readably, and tells them apart."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/p\xeare"))
+    try:
+        (folder / os.fsdecode(b"Ren\xe9")).mkdir(parents=True)
+    except OSError:
+        pytest.skip("this file system holds UTF-8 names only")
+    for name, path in ((b"Ren\xe9/\xe0.jpg", source), (b"Ren\xe9/\xe1.jpg", target)):
+        shutil.copy(path, folder / os.fsdecode(name))
+    (folder / "labels.csv").write_text("name,age\n\\xe1.jpg,7\n")
+    result = build(folder, tmp_path / "set", BuildSettings(), finder)
+    assert (result.kept, result.people, result.unreadable) == (2, 1, ())
+    found = {row["file"]: row for row in rows(tmp_path / "set")}
+    assert set(found) == {r"Ren\xe9/\xe0.jpg", r"Ren\xe9/\xe1.jpg"}
+    assert {row["identity"] for row in found.values()} == {r"p\xeare/Ren\xe9"}
+    assert found[r"Ren\xe9/\xe1.jpg"]["age"] == "7"
+    assert len(open_shards(tmp_path / "set")) == 2
+
+
+def test_labels_of_a_spreadsheet(tmp_path: Path):
+    (tmp_path / "labels.csv").write_text("name,person\na.jpg,Ann\n", "utf-8-sig")
+    assert read_labels(tmp_path)["a.jpg"].person == "Ann"
+
+
+@pytest.mark.parametrize("age", ["-1", "121", "1e9", "nan", "inf", "-inf"])
+def test_ages_that_nobody_has(tmp_path: Path, age: str):
+    (tmp_path / "labels.csv").write_text(f"name,age\na.jpg,0\nb.jpg,120\nc.jpg,\nd.jpg,{age}\n")
+    with pytest.raises(InputError, match=rf"labels\.csv: line 5: age '{age}': give 0 to 120 years"):
+        read_labels(tmp_path)
 
 
 def test_the_same_folder_gives_the_same_set(photos: Path, tmp_path: Path, finder: FaceFinder):

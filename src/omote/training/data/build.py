@@ -16,7 +16,7 @@ from omote.faces.protocols import Recogniser
 from omote.media.sniff import reason
 from omote.pipelines.flow import ordered_map
 from omote.training.data.build_settings import BuildSettings
-from omote.training.data.candidates import Candidate, Looker, Seen
+from omote.training.data.candidates import Candidate, Looker, Seen, printable
 from omote.training.data.duplicates import duplicates
 from omote.training.data.gather import media_files, views
 from omote.training.data.labels import Label, label_of, read_labels
@@ -98,7 +98,7 @@ def build(
     if output.absolute().resolve().is_relative_to(folder.absolute().resolve()):
         raise UsageError(f"{output}: lies in the folder that it is built of; name another place")
     files, labels = media_files(folder), read_labels(folder)
-    source = settings.source or folder.resolve().name or "photos"
+    source = settings.source or printable(folder.resolve().name) or "photos"
     try:
         with StagedFolder(output) as staged, Spool(staged.path) as spool:
             looker = _looker(settings, finder, recogniser, spool)

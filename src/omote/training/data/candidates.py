@@ -1,6 +1,7 @@
 """From a picture to the faces in it that are worth keeping, each with what a data set says of it."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Candidate:
 
     Attributes:
         name: of the face in the set; the same whenever the same file is looked at.
-        file: where it was found, below the folder.
+        file: where it was found, below the folder; printable, see `printable`.
         time: in a film, in seconds; NaN in a photo.
         place: where the square lies as WebP; what `Looker.keep` said.
         facts: numbers for the table: scale, valid, quality, yaw, pitch, roll.
@@ -122,7 +123,7 @@ class Looker:
         facts |= {"yaw": yaw, "pitch": pitch, "roll": roll}
         return Candidate(
             _name(view, number),
-            view.file,
+            printable(view.file),
             np.nan if view.time is None else view.time,
             self.keep(_coded(cut.pixels, self.coding)),
             facts,
@@ -134,9 +135,14 @@ class Looker:
 
 def _name(view: View, number: int) -> str:
     """A name that follows from file, time and number of the face alone."""
-    digest = hashlib.sha256(view.file.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(view.file)).hexdigest()[:12]
     moment = "" if view.time is None else f"_{round(view.time * 1000):07}"
     return f"{digest}{moment}_{number}"
+
+
+def printable(name: str) -> str:
+    r"""A file's name as text that UTF-8 can hold; bytes that are no UTF-8 appear as `\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _coded(pixels: npt.NDArray[np.uint8], quality: int) -> bytes:

@@ -9,6 +9,8 @@ from omote.media.sniff import reason
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("person", "set", "sex", "age", "licence")
+OLDEST = 120
+"""Greatest age in years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,13 @@ def read_labels(folder: Path) -> dict[str, Label]:
         Nothing if there is no such table.
 
     Raises:
-        InputError: the table cannot be read, has no column `name`, or an age is not a number.
+        InputError: the table cannot be read, has no column `name`, or an age is not a number of 0..120.
     """
     path = folder / LABELS_FILE
     if not path.is_file():
         return {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin it with a mark
             reader = csv.DictReader(file)
             rows = list(reader)
     except OSError as error:
@@ -54,6 +56,8 @@ def read_labels(folder: Path) -> dict[str, Label]:
             years = float(age) if age else float("nan")
         except ValueError:
             raise InputError(f"{path}: line {line}: age '{age}' is not a number of years") from None
+        if age and not 0 <= years <= OLDEST:
+            raise InputError(f"{path}: line {line}: age '{age}': give 0 to {OLDEST} years, or leave it empty")
         labels[row["name"]] = Label(**known, age=years)
     return labels
 

@@ -1,6 +1,8 @@
 """The faces of an evaluation: aligned sets, folders of photos, films, and how they are paired."""
 
 import shutil
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from omote.evaluation.aligned_set import sex_of
 from omote.evaluation.films import evenly, film_pairs, frames_at, read_films, read_pairs
 from omote.evaluation.folders import read_photos
 from omote.evaluation.pairs import crossed_pairs, derangement
-from omote.evaluation.photos import age_band, aligned_face, aligned_points, joined
+from omote.evaluation.photos import Origin, age_band, aligned_face, aligned_points, joined
 from omote.evaluation.sheet import shown_pairs, write_sheet
 from omote.faces.finder import FaceFinder
 from omote.media import open_image
@@ -193,6 +195,40 @@ def test_every_target_gets_a_source_and_no_pair_comes_twice() -> None:
     drawn = list(zip(everything.sources.tolist(), everything.targets.tolist(), strict=True))
     assert len(set(drawn)) == len(drawn) == 14, "all but c with c"
     assert everything.gallery.tolist() == [0, 1, 2]
+
+
+def of_files(people: list[str], files: list[str]) -> Photos:
+    """Photos without pixels worth looking at, read from files."""
+    origins = tuple(Origin(Path(file), None, np.zeros((2, 3))) for file in files)
+    return replace(some(people), origins=origins)
+
+
+def test_one_folder_as_sources_and_targets_gives_no_photo_as_its_own_other() -> None:
+    people, files = ["ann", "ann", "bob"], ["all/1.jpg", "all/2.jpg", "all/3.jpg"]
+    photos = of_files(2 * people, files + [f"./all/../{file}" for file in files])
+    pairs = crossed_pairs(photos, np.arange(3), np.arange(3, 6), 100, 1)
+    shots = photos.shots
+    assert shots.tolist() == [0, 1, 2, 0, 1, 2]
+    for source, other in zip(pairs.sources, pairs.others, strict=True):
+        assert (other < 0) == (people[source] == "bob"), "bob has one photo"
+        assert other < 0 or shots[other] != shots[source]
+
+
+def test_a_photo_is_not_swapped_with_itself_whatever_its_person_is_called() -> None:
+    photos = of_files(["1.jpg", "2.jpg", "ann"], ["all/ann/1.jpg", "all/ann/2.jpg", "all/ann/1.jpg"])
+    pairs = crossed_pairs(photos, np.array([0, 1]), np.array([2]), 100, 1)
+    assert pairs.sources.tolist() == [1]
+
+
+def test_pairs_are_not_made_that_nobody_asked_for() -> None:
+    count = 1000
+    photos = some([str(number) for number in range(2 * count)])
+    tracemalloc.start()
+    pairs = crossed_pairs(photos, np.arange(count), np.arange(count, 2 * count), None, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(pairs) == count
+    assert peak < 10_000_000, "bytes; all million pairs would take ten times as many"
 
 
 # --- folders ---

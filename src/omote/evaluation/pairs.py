@@ -19,7 +19,7 @@ class Pairs:
         photos: all faces that occur.
         sources: (P,) whose face is given.
         targets: (P,) into which it is put; always another person.
-        others: (P,) another photo of the source's person, -1 where there is none.
+        others: (P,) another photo of the source's person, -1 where there is none; never the same file.
         gallery: (G,) the faces among which a swapped one is looked up; all sources are among them.
         protocol: how the pairs were made, in words.
     """
@@ -81,15 +81,19 @@ def crossed_pairs(photos: Photos, sources: Indices, targets: Indices, count: int
     """
     rng = np.random.default_rng(seed)
     givers, takers = rng.permutation(sources), rng.permutation(targets)
-    pairs = [
-        (givers[(place + turn) % len(givers)], taker)
-        for turn in range(len(givers))
-        for place, taker in enumerate(takers)
-    ]
-    pairs = [(giver, taker) for giver, taker in pairs if photos.people[giver] != photos.people[taker]]
-    if not pairs:
+    _, people = np.unique(photos.people, return_inverse=True)
+    shots, wanted, found = photos.shots, count or len(takers), 0
+    rounds = []
+    for turn in range(len(givers)):
+        turned = givers[(np.arange(len(takers)) + turn) % len(givers)]
+        strangers = (people[turned] != people[takers]) & (shots[turned] != shots[takers])
+        rounds.append(np.stack([turned, takers])[:, strangers])
+        found += int(strangers.sum())
+        if found >= wanted:
+            break
+    if not found:
         raise InputError("sources and targets show one person only: there is nothing to swap")
-    given, taken = np.array(pairs[: count or len(takers)]).T
+    given, taken = np.concatenate(rounds, 1)[:, :wanted]
     return Pairs(
         photos,
         given,
@@ -102,10 +106,10 @@ def crossed_pairs(photos: Photos, sources: Indices, targets: Indices, count: int
 
 def another_photo(photos: Photos, chosen: Indices, rng: np.random.Generator) -> Indices:
     """For each chosen photo another one of the same person, -1 where there is none."""
-    found = []
+    found, shots = [], photos.shots
     for number in chosen:
         rest = np.flatnonzero(photos.people == photos.people[number])
-        rest = rest[rest != number]
+        rest = rest[shots[rest] != shots[number]]
         found.append(rng.choice(rest) if len(rest) else -1)
     return np.array(found)
 

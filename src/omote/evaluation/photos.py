@@ -75,6 +75,15 @@ class Photos:
         """Of the square, in pixels."""
         return int(self.pixels.shape[1])
 
+    @property
+    def shots(self) -> npt.NDArray[np.intp]:
+        """(N,) equal for equal files, and frames of films, that were read more than once."""
+        if not self.origins:
+            return np.arange(len(self))
+        first: dict[tuple[Path, int | None], int] = {}
+        keys = [(origin.path.resolve(), origin.frame) for origin in self.origins]
+        return np.array([first.setdefault(key, number) for number, key in enumerate(keys)])
+
 
 def aligned_points(side: int = SIDE) -> npt.NDArray[np.float32]:
     """Where the five points lie in an aligned face of this side, (5, 2) in pixels."""

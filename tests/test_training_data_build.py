@@ -542,6 +542,25 @@ def test_the_command(photos: Path, tmp_path: Path, omote: Command):
         (("build", "nowhere", "-o", "set"), 3, "nowhere: no such folder"),
         (("build", "PHOTOS", "-o", "set", "--max-enlargement", "0.01"), 4, "none of its 4 faces is left"),
         (("build", "PHOTOS", "-o", "set", "--held-out", "few"), 2, "--held-out 'few'"),
+        *(
+            (("build", "PHOTOS", "-o", "set", "--shard-size", size), 2, message)
+            for size, message in (
+                ("nan", "--shard-size nan: give a number of megabytes"),
+                ("inf", "--shard-size inf: give a number of megabytes"),
+                ("0", "shards of 0 bytes"),
+                ("-1", "shards of -1048576 bytes"),
+            )
+        ),
+        *(
+            (("build", "PHOTOS", "-o", "set", f"--held-out={share}"), 2, "of the people held out: give 0 %")
+            for share in ("nan", "nan%", "inf", "-5%", "-0.1", "5", "100%")
+        ),
+        (("build", "PHOTOS", "-o", "set", "--held-out", "5%%"), 2, "--held-out '5%%'"),
+        (("build", "PHOTOS", "-o", "set", "--held-out", ""), 2, "--held-out ''"),
+        *(
+            (("build", "PHOTOS", "-o", "set", "--every", seconds), 2, "give more than 0 seconds")
+            for seconds in ("0", "-1", "nan", "inf")
+        ),
         (("build", "PHOTOS", "-o", "set", "--size", "33"), 2, "squares of 33 pixels"),
         (("build", "PHOTOS", "-o", "set", "--identities", "cluster"), 2, "only an identity network"),
         (("build", "PHOTOS", "-o", "set", "--identities", "guess"), 2, "identities 'guess'"),

@@ -2,6 +2,7 @@
 
 import sys
 from json import dumps
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,7 +129,7 @@ def build_set(
         keep_duplicates=keep_duplicates,
         every=every,
         held_out=_share(held_out),
-        shard_bytes=round(shard_size * 2**20),
+        shard_bytes=_bytes(shard_size),
         coding=coding,
         max_pixels=max_pixels,
     )
@@ -178,6 +179,14 @@ def _share(text: str) -> float:
         return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
     except ValueError:
         raise UsageError(f"--held-out '{text}': give a share as 5% or 0.05") from None
+
+
+def _bytes(megabytes: float) -> int:
+    from omote.errors import UsageError
+
+    if not isfinite(megabytes):
+        raise UsageError(f"--shard-size {megabytes:g}: give a number of megabytes, 0.0625 at least")
+    return round(megabytes * 2**20)
 
 
 def _print_report(output: Path, result: "BuildReport") -> None:

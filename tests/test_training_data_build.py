@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from omote.errors import InputError, NoFaceError, UsageError
+from omote.evaluation import held_out_pairs, read_held_out
 from omote.faces.align import similarity, template, transform
 from omote.faces.face import Face
 from omote.faces.finder import FaceFinder
@@ -521,6 +522,7 @@ def test_the_command(photos: Path, tmp_path: Path, omote: Command):
     out = tmp_path / "set"
     done = omote("dataset", "build", photos, "-o", out, "--held-out", "0", "--workers", 1)
     assert done.code == 0
+    assert "held out:" not in done.err
     lines = {line.split()[0]: line.split()[1] for line in done.out.splitlines() if not line.startswith("-")}
     assert (lines["files"], lines["pictures"], lines["faces"], lines["kept"]) == ("5", "4", "4", "3")
     assert "- duplicate        1" in done.out
@@ -534,6 +536,27 @@ def test_the_command(photos: Path, tmp_path: Path, omote: Command):
     again = omote("dataset", "build", photos, "-o", out)
     assert again.code == 2
     assert "is there already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("share", "note"),
+    [("1e-9", "none of the 2 people held out"), ("90%", None), ("45%", "1 of the 2 people held out")],
+)
+def test_too_few_people_held_out_are_told(
+    photos: Path, tmp_path: Path, omote: Command, share: str, note: str | None
+):
+    """What `omote evaluate --data` would refuse is told when the set is made."""
+    done = omote("dataset", "build", photos, "-o", tmp_path / "set", "--held-out", share, "--workers", 1)
+    notes = [line for line in done.err.splitlines() if "held out" in line]
+    assert done.code == 0
+    if note is None:
+        assert notes == []
+        assert len(held_out_pairs(read_held_out(tmp_path / "set"))) == 2
+    else:
+        assert len(notes) == 1
+        assert notes[0].startswith(f"note: {note}: omote evaluate --data needs two at least")
+        with pytest.raises(InputError, match=r"no face is held out|two people"):
+            held_out_pairs(read_held_out(tmp_path / "set"))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def build_set(
             metavar="folders|cluster|none",
             help="Who is who: all that lies below a sub-folder of FOLDER, at any depth, is one person; by an "
             "identity network; or everybody is somebody else [default: cluster with --identity-network, "
-            "else folders]",
+            "else folders]. Only folders and the people of labels.csv keep held-out people apart for sure: by "
+            "cluster or none somebody may be in both splits, and by cluster change splits as a set grows",
         ),
     ] = None,
     identity_network: Annotated[
@@ -150,6 +151,10 @@ def build_set(
             report=lambda done, files: report(Progress(done, files)),
         )
     _print_report(output, result)
+    if settings.held_out and result.people_held_out < 2:
+        held = f"{result.people_held_out or 'none'} of the {result.people} people held out"
+        cure = "omote evaluate --data needs two at least; raise --held-out, or add people"
+        print(f"note: {held}: {cure}", file=sys.stderr)
 
 
 @app.command("info")

@@ -46,6 +46,7 @@ class BuildReport:
         people: among these.
         several: people with two faces or more.
         held_out: faces for validation.
+        people_held_out: the people that these are of.
         shards: tars written.
         size: bytes of the set.
     """
@@ -60,6 +61,7 @@ class BuildReport:
     people: int
     several: int
     held_out: int
+    people_held_out: int
     shards: int
     size: int
 
@@ -215,7 +217,7 @@ def _result(
     columns: Columns,
     shards: npt.NDArray[np.int64],
 ) -> BuildReport:
-    photos = Counter(columns["identity"])
+    photos, held_out = Counter(columns["identity"]), columns["split"] == "val"
     read = [view for view in seen if view.error is None]
     return BuildReport(
         files=len(files),
@@ -227,7 +229,8 @@ def _result(
         kept=len(shards),
         people=len(photos),
         several=sum(count > 1 for count in photos.values()),
-        held_out=int((columns["split"] == "val").sum()),
+        held_out=int(held_out.sum()),
+        people_held_out=len(set(columns["identity"][held_out])),
         shards=int(shards.max()) + 1,
         size=0,
     )

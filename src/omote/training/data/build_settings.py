@@ -26,7 +26,9 @@ class BuildSettings:
             folder below the root is named after, however deep the photo lies in it, and photos and films that
             lie in no sub-folder for people of their own; `cluster` takes all
             faces and compares them by an identity network; `none` takes all faces of photos for different
-            people, and the largest ones of a film for one.
+            people, and the largest ones of a film for one. Splits go by people so found: where `cluster` sees
+            two people in one, or `none` one in many photos, somebody may be in both splits; and a person of
+            `cluster` is named after one of his faces, so he may change splits when the set grows.
         likeness: for `cluster`, least cosine of a face and the mean of its person.
         limits: what faces must meet.
         keep_duplicates: whether several copies of a picture stay.

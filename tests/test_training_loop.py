@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,10 @@ def test_memory_that_one_sample_does_not_fit_is_an_error(tmp_path, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(trainer.system, "prepare", never)
-    with pytest.warns(UserWarning, match="in 4 pieces"), pytest.raises(torch.OutOfMemoryError):
+    with (
+        pytest.warns(UserWarning, match="in 4 pieces"),
+        pytest.raises(UsageError, match=r"out of memory with a single sample"),
+    ):
         trainer.run()
 
 
@@ -187,7 +191,7 @@ def test_phases_take_turns_and_weigh_as_much(tmp_path):
 
 
 def test_gradients_that_are_no_numbers_move_nothing_and_end_the_run(tmp_path, monkeypatch):
-    trainer = tiny_trainer(tmp_path, "run.samples=400", "run.log=400", "run.checkpoint=400", "run.grid=400")
+    trainer = tiny_trainer(tmp_path, "run.samples=400", "run.checkpoint=400", "run.grid=400")
     judge, make = trainer.system.phases
     bad = loop.Phase(make.network, lambda s, m: {"identity": s.fake.mean((1, 2, 3)) * float("nan")})
     trainer.system.phases = (judge, bad)
@@ -195,6 +199,7 @@ def test_gradients_that_are_no_numbers_move_nothing_and_end_the_run(tmp_path, mo
     with pytest.raises(CollapseError, match=r"gradients are not finite"):
         trainer.run()
     assert trainer.step == 19  # twenty steps in a row
+    assert [line["skipped"] for line in read_log(tmp_path)] == [1.0] * 19
     assert all(torch.equal(v, before[k]) for k, v in trainer.system.generator.state_dict().items())
 
 
@@ -238,6 +243,14 @@ def test_guards_know_an_upper_limit_and_numbers_that_are_none():
         Guards({}).check(3, {"adversarial": float("nan")})
 
 
+def test_a_guard_on_a_number_that_is_not_there_is_told():
+    guards = Guards({"likenes": GuardSettings("typo", least=0.1)})
+    for seen in (1, 2):
+        guards.check(seen, {"likeness": 1.0})
+    with pytest.raises(UsageError, match=r"guards.likenes: the log has no such number, only likeness"):
+        guards.check(3, {"likeness": 1.0})
+
+
 def test_a_copying_network_is_caught_in_a_run(tmp_path):
     trainer = tiny_trainer(tmp_path, "run.samples=40", "guards.likeness.least=2.0", "guards.likeness.after=8")
     with pytest.raises(CollapseError, match="the swap does not take the source's identity"):
@@ -279,6 +292,45 @@ def test_a_checkpoint_of_another_recipe_or_of_other_networks_is_refused(trained)
         tiny_trainer(trained, name="ghost").resume()
     with pytest.raises(UsageError, match=r"trained with networks.blocks = 1, the recipe now says 2"):
         tiny_trainer(trained, "networks.blocks=2").resume()
+
+
+def test_another_size_or_another_teacher_is_refused(trained):
+    with pytest.raises(UsageError, match=r"trained with data.size = 32, the recipe now says 64"):
+        tiny_trainer(trained, "data.size=64").resume()
+    other = tiny_trainer(trained)
+    other.facts["teacher"] = "0" * 64
+    with pytest.raises(UsageError, match="trained with another identity teacher"):
+        other.resume()
+
+
+def test_the_recipe_s_optimiser_wins_over_the_checkpoint_s(trained):
+    trainer = tiny_trainer(trained, "optimisers.generator.decay=0.5", "optimisers.generator.betas=[0.1, 0.9]")
+    trainer.resume()
+    (group,) = trainer.optimisers["generator"].param_groups
+    assert (group["weight_decay"], group["betas"]) == (0.5, (0.1, 0.9))
+
+
+def test_sources_of_all_data_are_remembered(trained):
+    trainer = tiny_trainer(trained, "run.samples=8")
+    trainer.facts["sources"] = ["elsewhere"]
+    trainer.resume()
+    trainer.run()
+    assert checkpoint.load(trained / checkpoint.NAME).facts["sources"] == ["drawn", "elsewhere"]
+
+
+def test_what_a_killed_run_left_is_swept(trained):
+    (trained / f"{checkpoint.NAME}.77.part").write_bytes(b"half")
+    trainer = tiny_trainer(trained, "run.samples=8")
+    trainer.resume()
+    trainer.run()
+    assert list(trained.glob("*.part")) == []
+
+
+def test_faces_of_another_template_are_refused(tmp_path):
+    recipe, where = tiny_recipe(), Where(tmp_path, "cpu")
+    faces = replace(drawn_faces(), template="ffhq_512")
+    with pytest.raises(InputError, match="aligned to ffhq_512, networks are trained on arcface_112_v2"):
+        assemble(recipe, faces, where, fabric_for(recipe, where))
 
 
 def test_weights_of_losses_may_change_between_runs(trained):
@@ -362,7 +414,8 @@ def test_ctrl_c_ends_with_a_checkpoint_and_130(tmp_path):
 def test_a_run_is_not_overwritten_nor_resumed_from_nothing(trained, tmp_path, capsys):
     assert omote(arguments(trained)) == 2
     assert "a run is there: --resume goes on with it" in capsys.readouterr().err
-    assert omote(arguments(tmp_path / "nowhere", "--resume")) == 2
+    nowhere = ["train", "simswap", "--data", str(tmp_path), "-o", str(tmp_path / "nowhere"), "--resume"]
+    assert omote(nowhere) == 2
     assert "no run to resume" in capsys.readouterr().err
 
 
@@ -381,6 +434,15 @@ def test_a_run_is_not_overwritten_nor_resumed_from_nothing(trained, tmp_path, ca
         (["simswap", "--set", "teachers.identity=\"none.onnx\"", "--smoke"], 6, "none.onnx"),
         (["simswap", "--set", "networks.depth=3", "--smoke"], 2, "[networks] has no setting 'depth'"),
         (["simswap", "--set", "weights.identity=much", "--smoke"], 2, "expected a number or [[samples,"),
+        (["simswap", "--set", "run.clip=-1", "--smoke"], 2, "clip is -1.0: it must be positive, or 0"),
+        (["simswap", "--set", "run.average=nan", "--smoke"], 2, "average is nan: it must be positive"),
+        (["simswap", "--set", "optimisers.generator.betas=[0.9]", "--smoke"], 2, "expected two numbers"),
+        (["simswap", "--set", "optimisers.generator.rate=-1", "--smoke"], 2, "rate falls below 0"),
+        (["simswap", "--set", "optimisers.generator.decay=-1", "--smoke"], 2, "expected > 0 and >= 0"),
+        (["simswap", "--set", "networks.matched=9", "--smoke"], 2, "the discriminator has 3 layers"),
+        (["simswap", "--smoke", "--minutes", "nan"], 2, "--minutes nan: not a time"),
+        (["simswap", "--smoke", "--judge", "x.onnx"], 2, "leave out --judge"),
+        (["simswap", "--smoke", "--expression", "x.onnx"], 2, "give --judge too"),
         (["simswap", "--device", "abacus", "--smoke"], 2, "device abacus"),
         (["simswap", "--devices", "3", "--smoke"], 2, "run.batch = 8 does not divide evenly over 3 devices"),
     ],

@@ -62,7 +62,7 @@ def test_simswap_is_trained_as_published():
     assert weights == {
         "adversarial": 1,
         "identity": 20,
-        "reconstruction": 10,
+        "reconstruction": 5,  # 10 on every other step
         "weak_features": 10,
         "discriminator": 1,
         "penalty": 1e-5,
@@ -138,6 +138,14 @@ def test_what_is_wrong_in_a_recipe_is_told(tmp_path, text, message):
 def test_a_recipe_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(InputError, match="cannot be read as a recipe"):
         load_recipe(str(tmp_path / "none.toml"))
+
+
+def test_toml_survives_lines_quotes_and_odd_keys():
+    table = {
+        "note": 'two\nlines, "quotes", \\ and ü',
+        "guards": {"gradient/generator": {"most": 3.5, "on": True}},
+    }
+    assert tomllib.loads(as_toml(table)) == table
 
 
 # ---------------------------------------------------------------- optimisers

@@ -14,6 +14,7 @@ from omote.training.data.augment import Augmentation
 from omote.training.data.batches import Batches
 from omote.training.data.faces import FaceSet
 from omote.training.data.sampler import Sampler, balanced
+from omote.training.data.shards import TEMPLATE
 from omote.training.embeddings import embeddings_of
 from omote.training.loop import Trainer
 from omote.training.points import points_of
@@ -22,7 +23,7 @@ from omote.training.systems import batches_for, build, strangers
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.teachers.identity import identity_teacher
 
-_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
     what = f"recipe {recipe.name}"
     augment = from_table(Augmentation, recipe.table("augment"), what, "[augment]", UsageError)
     faces.require(faces=recipe.run.batch, people=2, purpose=f"{what} with run.batch = {recipe.run.batch}")
+    if faces.template != TEMPLATE:
+        raise InputError(
+            f"{faces.label}: aligned to {faces.template}, networks are trained on {TEMPLATE}: "
+            "build the set with that template"
+        )
     data, device = recipe.data, fabric.device
     sampler = Sampler(
         faces.columns["person"],

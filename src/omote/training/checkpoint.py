@@ -63,6 +63,12 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         ) from error
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed runs have left half written."""
+    for part in folder.glob(f"{NAME}.*.part"):
+        part.unlink(missing_ok=True)
+
+
 def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     """Read a checkpoint. Only numbers and text are read from it: no code runs.
 
@@ -81,11 +87,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     return Checkpoint(**{name: content[name] for name in names})
 
 
-def require_same(checkpoint: Checkpoint, recipe: str, content: Mapping[str, Any], path: Path) -> None:
+def require_same(
+    checkpoint: Checkpoint, recipe: str, content: Mapping[str, Any], facts: Mapping[str, Any], path: Path
+) -> None:
     """Refuse to go on with another recipe's state; weights, guards and lengths may change.
 
     Raises:
-        UsageError: it is of another recipe, or of other networks.
+        UsageError: it is of another recipe, other networks, another size, or another identity teacher.
     """
     if checkpoint.content["system"] != content["system"]:
         raise UsageError(
@@ -99,6 +107,14 @@ def require_same(checkpoint: Checkpoint, recipe: str, content: Mapping[str, Any]
         raise UsageError(
             f"{path}: trained with networks.{key} = {old.get(key)!r}, the recipe now says {new.get(key)!r}: "
             "set it back, or give another output folder"
+        )
+    sides = [tables["data"]["size"] for tables in (checkpoint.content, content)]
+    if sides[0] != sides[1]:
+        raise UsageError(f"{path}: trained with data.size = {sides[0]}, the recipe now says {sides[1]}")
+    if checkpoint.facts.get("teacher") != facts.get("teacher"):
+        raise UsageError(
+            f"{path}: trained with another identity teacher: its identities mean something else; "
+            "set teachers.identity back, or give another output folder"
         )
 
 

@@ -1,5 +1,6 @@
 """What `omote train` does: reads the recipe, opens the faces, trains, and tells how it went."""
 
+import math
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -58,7 +59,13 @@ def run(request: Request) -> str:
     if request.show:
         print(as_toml(recipe.content))
         return ""
+    if request.expression and not request.judge:
+        raise UsageError("--expression serves the evaluation: give --judge too")
+    if request.minutes is not None and not math.isfinite(request.minutes):
+        raise UsageError(f"--minutes {request.minutes}: not a time")
     if request.smoke:
+        if request.judge or request.resume:
+            raise UsageError("--smoke starts anew and is judged by itself: leave out --judge and --resume")
         with tempfile.TemporaryDirectory() as scratch:
             return _train(request, recipe, request.output or Path(scratch))
     if request.data is None or request.output is None:
@@ -91,10 +98,10 @@ def _train(request: Request, recipe: Recipe, folder: Path) -> str:
     if request.judge and request.data:
         if not isinstance(trainer.system, OneShot):
             raise UsageError(f"--judge: {recipe.name} trains no swapper")
-        watch = Watch(request.data, request.judge, request.expression)
+        watch = Watch(request.data, request.judge, request.expression, str(trainer.facts.get("teacher")))
     with _stoppable() as stop:
         trainer.run(request.minutes, stop, watch)
-    if stop.asked:
+    if stop.asked and trainer.seen < recipe.run.samples:
         return f"interrupted after {trainer.seen:,} samples; {path} is whole: --resume goes on"
     if request.smoke and first:
         _report(trainer, recipe)

@@ -67,6 +67,11 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
     reference = str(recipe.table("teachers").get("identity"))
     nobody = strangers(recipe)
     teacher = nobody.teacher if nobody else identity_teacher(reference)
+    if not nobody and state.facts.get("teacher") not in (None, teacher.digest):
+        raise ModelError(
+            f"{reference}: not the identity network that {path} was trained with "
+            f"(sha256 {str(state.facts['teacher'])[:12]}...): put that file back"
+        )
     empty = nobody or Identities(teacher, torch.zeros(0, teacher.width))
     system = build(recipe, Task(empty, recipe.data.size, 0.5, torch.device("cpu")))
     try:
@@ -80,7 +85,11 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
         difference = write_graph(exported, output, half)
         card = output.with_suffix(".toml")
         known = None if nobody else teacher
-        _write(card, as_toml(_card(exported, state, recipe, known, identity)) + "\n")
+        _write(
+            card,
+            as_toml(_card(exported, state, recipe, known, identity, getattr(system, "looks_through", ())))
+            + "\n",
+        )
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror or error})") from error
     return Written((output, card, *files), difference, state.seen)
@@ -94,7 +103,9 @@ def write_graph(exported: Exported, output: Path, half: bool = False) -> float:
     """
     part = output.with_name(f"{output.stem}.{os.getpid()}.part.onnx")
     axis = {0: torch.export.Dim("batch")}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    talk = logging.getLogger("torch.onnx")
+    level = talk.level
+    talk.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -119,6 +130,7 @@ def write_graph(exported: Exported, output: Path, half: bool = False) -> float:
             )
         part.replace(output)
     finally:
+        talk.setLevel(level)
         part.unlink(missing_ok=True)
     return difference
 
@@ -151,7 +163,8 @@ def _identity(reference: str, teacher: IdentityTeacher, output: Path) -> tuple[s
     _write(file, teacher.network.read())
     known = teacher.network.card
     facts = {"contract": known.contract, "licence": known.licence, "terms": known.terms, "note": known.note}
-    _write(card, as_toml({key: value for key, value in facts.items() if value}) + "\n")
+    stated = {key: value for key, value in facts.items() if value}
+    _write(card, as_toml(stated | dict(known.settings)) + "\n")
     return file.name, (file, card)
 
 
@@ -161,6 +174,7 @@ def _card(
     recipe: Recipe,
     teacher: IdentityTeacher | None,
     identity: str | None,
+    seen_through: tuple[str, ...],
 ) -> Mapping[str, Any]:
     facts = state.facts
     faces, people = facts.get("face_count", 0), facts.get("people", 0)
@@ -169,6 +183,7 @@ def _card(
         f"Trained by the recipe {recipe.name} on {state.seen:,} samples of {faces:,} faces "
         f"({people:,} people; sources: {sources}), seed {recipe.run.seed}"
         + (f", with {teacher.name} as the identity teacher." if teacher else ".")
+        + "".join(f" Its losses look through the mesh teacher {name}." for name in seen_through)
     )
     return {
         "contract": exported.contract,

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-LOG = "log.jsonl"
+LOG, EVALUATION = "log.jsonl", "evaluation.jsonl"
 
 
 class Journal:
@@ -23,9 +23,10 @@ class Journal:
 
     def __init__(self, folder: Path, seen: int = 0) -> None:
         self._folder = folder
-        _drop_after(folder / LOG, seen)
+        for log in (LOG, EVALUATION):
+            _drop_after(folder / log, seen)
         self._lines = (folder / LOG).open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=seen)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=seen + 1)  # type: ignore[no-untyped-call]
 
     def write(self, seen: int, numbers: Mapping[str, float]) -> None:
         """One line: name → number after `seen` samples."""

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from omote.errors import UsageError
+from omote.errors import InputError, UsageError
 from omote.training import checkpoint
 from omote.training.checkpoint import Checkpoint
 from omote.training.data.batches import Batch, Batches, prefetched
@@ -20,7 +20,7 @@ from omote.training.draws import Draws
 from omote.training.guards import CollapseError, Guards
 from omote.training.journal import Journal
 from omote.training.meter import Meter, total
-from omote.training.optimisers import make_optimisers
+from omote.training.optimisers import load_state, make_optimisers
 from omote.training.recipe import Recipe
 from omote.training.system import Moment, Phase, System, follow
 from omote.training.watch import Watching
@@ -97,7 +97,9 @@ class Trainer:
             InputError: a checkpoint cannot be written.
         """
         run, began = self.recipe.run, time.monotonic()
-        guards = Guards(self.recipe.guards)
+        if self.fabric.is_global_zero:
+            checkpoint.sweep(self.folder)
+        guards, judged = Guards(self.recipe.guards), self.seen
         journal = Journal(self.folder, self.seen) if self.fabric.is_global_zero else None
         with closing(prefetched(self.batches, self.step, self._part)) as coming:  # type: ignore[type-var]
             while self.seen < run.samples:
@@ -110,14 +112,17 @@ class Trainer:
                         journal.write(self.seen, numbers)
                 if journal and self._passed(before, run.grid):
                     journal.sheet(self.seen, self.sheet())
-                if watch and journal and (self._passed(before, run.evaluate) or self.seen >= run.samples):
+                if watch and journal and self._passed(before, run.evaluate):
                     watch.note(self.folder, self.seen, watch.of(self.system))
+                    judged = self.seen
                 if self._passed(before, run.checkpoint) and self.seen < run.samples:
                     self.save()
                 late = minutes is not None and time.monotonic() - began > minutes * 60
                 if self._agreed(late or bool(stop and stop.asked)):
                     break
         self.save()
+        if watch and journal and judged != self.seen:
+            watch.note(self.folder, self.seen, watch.of(self.system))
         if journal:
             journal.close()
 
@@ -145,18 +150,19 @@ class Trainer:
         phases = [phase for phase in self.system.phases if self.step % phase.every == 0]
         self._gradients(batch, phases)
         finite = [self._move(name) for name in dict.fromkeys(phase.network for phase in phases)]
-        self._meter.close_step()
         self._skipped = 0 if all(finite) else self._skipped + 1
+        if self._skipped:
+            self._meter.skip_step()
+        else:
+            self._meter.close_step()
         if self._skipped >= _SKIPPED:
             raise CollapseError(
                 f"after {self.seen:,} samples the gradients are not finite: stopped; resume from the last "
-                "checkpoint with a lower learning rate or run.precision=32"
+                "checkpoint with a lower learning rate or run.precision=fp32"
             )
         self.step += 1
         run = self.recipe.run
-        half_life = min(
-            run.average, max(self.seen / 10, run.batch)
-        )  # short at first: the start is soon forgotten
+        half_life = min(run.average, max(self.seen / 10, run.batch))  # short at first: the start is forgotten
         network = self.system.networks[self.system.averaged]
         follow(self.system.average, network, 1 - 0.5 ** (run.batch / half_life))
 
@@ -171,8 +177,12 @@ class Trainer:
                     self._accumulate(batch[begin:end], self._part.start + begin, phases)
                 return
             except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_memory(error) or self.pieces >= len(batch):
+                if not _is_memory(error):
                     raise
+                if self.pieces >= len(batch):
+                    raise UsageError(
+                        "out of memory with a single sample: lower data.size, or narrow the networks"
+                    ) from error
                 self.pieces *= 2
                 self._meter.reset_step()
                 warnings.warn(
@@ -228,8 +238,13 @@ class Trainer:
                 average=self.system.average.state_dict(),
                 facts=self.facts,
             )
-            checkpoint.save(states, self.folder / checkpoint.NAME)
-        self.fabric.barrier()
+            try:
+                checkpoint.save(states, self.folder / checkpoint.NAME)
+            except InputError:
+                self._agreed(True)  # the others must not wait for what never comes
+                raise
+        if self._agreed(False):
+            raise InputError(f"{self.folder}: the first process could not write the checkpoint")
 
     def resume(self) -> None:
         """Go on from the folder's checkpoint.
@@ -240,11 +255,18 @@ class Trainer:
         """
         path = self.folder / checkpoint.NAME
         found = checkpoint.load(path, self.fabric.device)
-        checkpoint.require_same(found, self.recipe.name, self.recipe.content, path)
-        for name, network in self.system.networks.items():
-            network.load_state_dict(found.networks[name])
-            self.optimisers[name].load_state_dict(found.optimisers[name])
-        self.system.average.load_state_dict(found.average)
+        checkpoint.require_same(found, self.recipe.name, self.recipe.content, self.facts, path)
+        try:
+            for name, network in self.system.networks.items():
+                network.load_state_dict(found.networks[name])
+                load_state(self.optimisers[name], found.optimisers[name])
+            self.system.average.load_state_dict(found.average)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{path}: its networks are not those of the recipe {self.recipe.name}"
+            ) from error
+        sources = set(self.facts.get("sources", ())) | set(found.facts.get("sources", ()))
+        self.facts["sources"] = sorted(sources)
         self.step = found.seen // self.recipe.run.batch
 
 

@@ -33,7 +33,7 @@ class Meter:
     def _clear(self) -> None:
         self._terms: dict[str, list[Tensor]] = defaultdict(list)
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        self._steps = 0
+        self._steps, self._skipped = 0, 0
         self._waited, self._began = 0.0, time.monotonic()
         self.reset_step()
 
@@ -61,6 +61,11 @@ class Meter:
             total = torch.where(where, values.detach().float(), 0.0).sum()
             self._new_seen.append((name, total, chosen.sum()))
 
+    def skip_step(self) -> None:
+        """The step moved nothing, as its gradients were not finite: only its number counts."""
+        self._skipped += 1
+        self.reset_step()
+
     def close_step(self) -> None:
         """The step is done."""
         self._steps += 1
@@ -86,6 +91,8 @@ class Meter:
         rest = values[len(names) :].reshape(-1, 2)
         found |= {name: float(t / c) for name, (t, c) in zip(seen, rest, strict=True) if c > 0}
         found["waiting"] = self._waited / max(passed, 1e-9)
-        found["seconds_per_step"] = passed / max(self._steps, 1)
+        found["seconds_per_step"] = passed / max(self._steps + self._skipped, 1)
+        if self._skipped:
+            found["skipped"] = float(self._skipped)
         self._clear()
         return found

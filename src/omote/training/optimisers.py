@@ -1,5 +1,6 @@
 """Optimisers as recipes state them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,22 @@ class OptimiserSettings:
     epsilon: float = 1e-8
     decay: float = 0.0
 
+    def __post_init__(self) -> None:
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UsageError(f"betas are {list(self.betas)}: expected two numbers from 0 to below 1")
+        if not 0 < self.epsilon < math.inf or not 0 <= self.decay < math.inf:
+            raise UsageError(f"epsilon is {self.epsilon}, decay {self.decay}: expected > 0 and >= 0")
+
+
+def load_state(optimiser: Optimiser, state: Mapping[str, Any]) -> None:
+    """Load what an optimiser has gathered; rate, betas, epsilon and decay stay those of the recipe."""
+    options = [
+        {key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups
+    ]
+    optimiser.load_state_dict(dict(state))
+    for group, kept in zip(optimiser.param_groups, options, strict=True):
+        group.update(kept)
+
 
 def make_optimisers(
     recipe: str, table: Mapping[str, Any], networks: Mapping[str, nn.Module]
@@ -52,6 +69,8 @@ def make_optimisers(
         if "rate" not in entry:
             raise UsageError(f"recipe {recipe}: {where} needs 'rate'")
         rates[name] = Schedule.of(entry.pop("rate"), f"recipe {recipe}: optimisers.{name}.rate")
+        if min(rates[name].values) < 0:
+            raise UsageError(f"recipe {recipe}: optimisers.{name}.rate falls below 0")
         settings = from_table(OptimiserSettings, entry, f"recipe {recipe}", where, UsageError)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.kind]
         optimisers[name] = kind(

@@ -1,5 +1,6 @@
 """Recipes: everything that determines a training run, as one TOML file."""
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -57,7 +58,7 @@ class RunSettings:
         batch: samples per step, over all devices.
         samples: how many are seen in all; schedules count in them.
         seed: of every random choice.
-        precision: of the forward pass: `32` or `bf16` (weights, statistics and losses stay in float32).
+        precision: of the forward pass: `fp32` or `bf16` (weights, statistics and losses stay in float32).
         average: half-life, in samples, of the moving average of the weights that is exported.
         clip: gradients longer than this are shortened, per network; 0 for no limit.
         compile: whether `torch.compile` makes the generator's graph.
@@ -70,7 +71,7 @@ class RunSettings:
     batch: int
     samples: int
     seed: int = 1
-    precision: Literal["32", "bf16"] = "32"
+    precision: Literal["fp32", "bf16"] = "fp32"
     average: float = 20_000
     clip: float = 0.0
     compile: bool = False
@@ -81,8 +82,10 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         for name in ("batch", "samples", "average", "checkpoint", "log", "grid", "evaluate"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"[run] {name} is {getattr(self, name)}: it must be positive")
+        if not 0 <= self.clip < math.inf:
+            raise UsageError(f"[run] clip is {self.clip}: it must be positive, or 0 for no limit")
 
 
 @dataclass(frozen=True, slots=True)

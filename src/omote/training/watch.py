@@ -1,5 +1,6 @@
 """Evaluation over the samples seen: the average judged on held-out people while it is trained."""
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -9,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from omote.errors import UsageError
 from omote.evaluation import Evaluator, held_out_pairs, on_inner, open_panel, read_held_out
 from omote.training.data.crops import as_pictures, resized
+from omote.training.journal import EVALUATION
 from omote.training.system import System
 from omote.training.systems.oneshot import OneShot
 from omote.zoo import Networks
 
-LOG = "evaluation.jsonl"
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -29,7 +31,7 @@ class Watching(ABC):
     def note(self, folder: Path, seen: int, numbers: Mapping[str, float]) -> None:
         """Append a line to the run's `evaluation.jsonl`."""
         rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
-        with (folder / LOG).open("a", encoding="utf-8") as file:
+        with (folder / EVALUATION).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"seen": seen, **rounded}) + "\n")
 
 
@@ -40,14 +42,20 @@ class Watch(Watching):
         folder: a face set with held-out people.
         judge: identity network that has no part in the training, by name or path.
         expression: network of 52 blendshapes, or none.
+        trainer: digest of the identity teacher, which must not judge.
         pairs: how many pairs; few make it quick, all of them make it exact.
 
     Raises:
+        UsageError: the judge is the teacher.
         InputError: the set has no held-out people.
         ModelError: a network is missing.
     """
 
-    def __init__(self, folder: Path, judge: str, expression: str | None = None, pairs: int = 150) -> None:
+    def __init__(
+        self, folder: Path, judge: str, expression: str | None = None, trainer: str = "", pairs: int = 150
+    ) -> None:
+        if hashlib.sha256(Networks().open(judge, "identity").read()).hexdigest() == trainer:
+            raise UsageError(f"--judge {judge}: that network is the identity teacher; let another one judge")
         panel = open_panel(Networks(), judge, expression=expression)
         self._evaluator = Evaluator(held_out_pairs(read_held_out(folder), pairs), panel.estimators)
 

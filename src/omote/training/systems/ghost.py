@@ -50,6 +50,7 @@ class GhostSystem(OneShot):
         task: what is asked for.
     """
 
+    looks_through = ("omote-mesh",)
     losses = ("discriminator", "adversarial", "attributes", "identity", "reconstruction", "eyes")
 
     def __init__(self, settings: GhostSettings, task: Task) -> None:

@@ -133,6 +133,8 @@ class OneShot(ABC):
     """
 
     averaged = "generator"
+    looks_through: tuple[str, ...] = ()
+    """Networks of the zoo that its losses look through, beside the teacher; others should judge it."""
     falling = ("reconstruction", "identity")
     losses: tuple[str, ...]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from omote.errors import UsageError
 from omote.faces.crops import IMAGENET_MEAN, IMAGENET_STD
 from omote.training import losses
 from omote.training.exported import Exported
@@ -55,6 +56,9 @@ class SimSwapSystem(OneShot):
     losses = ("discriminator", "penalty", "adversarial", "identity", "reconstruction", "weak_features")
 
     def __init__(self, settings: SimSwapSettings, task: Task) -> None:
+        layers = settings.judge_halvings + 1
+        if not 1 <= settings.matched <= layers:
+            raise UsageError(f"networks.matched is {settings.matched}: the discriminator has {layers} layers")
         self.settings = settings
         generator = SimSwap(
             settings.width,
@@ -87,7 +91,10 @@ class SimSwapSystem(OneShot):
         size, width = self.task.size, self.task.identities.teacher.width
         return Exported(
             module=self.average,
-            inputs={"target": torch.rand(2, 3, size, size), "source": F.normalize(torch.randn(2, width))},
+            inputs={
+                "target": torch.rand(2, 3, size, size) * 4 - 2,
+                "source": F.normalize(torch.randn(2, width)),
+            },
             outputs=("output",),
             contract="simswap_original",
             settings={"side": size, **facts},

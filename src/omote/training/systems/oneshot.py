@@ -143,7 +143,10 @@ class OneShot(ABC):
         self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
         self.networks: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         self.average = deepcopy(generator).requires_grad_(False).eval()
-        self.phases = (Phase("discriminator", self.judge), Phase("generator", self.make))
+        self.phases: tuple[Phase, ...] = (
+            Phase("discriminator", self.judge),
+            Phase("generator", self.make),
+        )
 
     @abstractmethod
     def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from omote.training.data.shards import TEMPLATE
 from omote.training.exported import Exported
 from omote.training.networks.swap128 import Swap128, paste
 from omote.training.networks.swap128_judges import FaceJudges, unit_maps
-from omote.training.system import Moment, Terms
+from omote.training.system import Moment, Phase, Terms
 from omote.training.systems.held import HeldSwap
 from omote.training.systems.looks import Look, Parts, found_points, softened
 from omote.training.systems.oneshot import OneShot, Swap, Task
@@ -35,6 +35,9 @@ _BLUR = 0.25
 
 _SIGMA = 0.05
 """Step of the finite differences of the penalties."""
+
+_SELDOM = 4
+"""Steps between penalties: they change slowly, and take as long as the losses (StyleGAN2 takes 16)."""
 
 _EYE_DISTANCE = 2 * float(template(TEMPLATE)[1, 0] - template(TEMPLATE)[0, 0])
 """In half sides of the canonical crop."""
@@ -133,6 +136,11 @@ class OmoteSwapSystem(OneShot):
             # On a CPU convolutions in bf16 are a third quicker so.
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         super().__init__(generator, judges, task)
+        self.phases = (
+            Phase("discriminator", self.judge),
+            Phase("discriminator", self.penalise, every=_SELDOM),
+            Phase("generator", self.make),
+        )
         self.maker, self.judges = generator, judges
 
     @cached_property
@@ -227,7 +235,7 @@ class OmoteSwapSystem(OneShot):
         ), given
 
     def judge(self, shared: Swap, moment: Moment) -> Terms:
-        """The hinge for the crop; logistic losses and penalties for parts and maps."""
+        """The hinge for the crop, logistic losses for parts and maps."""
         assert isinstance(shared, HeldSwap)
         judges, real, fake = self.judges, shared.batch.target, shared.fake.detach()
         at_real, at_fake = shared.looks
@@ -247,6 +255,14 @@ class OmoteSwapSystem(OneShot):
                 fake=judges.features([level.detach() for level in shared.maps]),
             ),
         }
+        return terms
+
+    def penalise(self, shared: Swap, moment: Moment) -> Terms:
+        """What keeps the discriminators of parts and maps from being too sure of themselves."""
+        assert isinstance(shared, HeldSwap)
+        judges, patches = self.judges, shared.parts.patches(shared.batch.target)
+        part_judges = (judges.eyes, judges.mouth)
+        terms: Terms = {}
         critics = {
             "part_penalty": [
                 (lambda x, judge=judge: [judge(x).logits], patch)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from omote.errors import ModelError
 from omote.evaluation import METRICS, Evaluator, Pairs, Report, Result, evaluate, held_out_pairs, on_inner
+from omote.evaluation.films import film_pairs
 from omote.evaluation.judges import Used
 from tests.evaluation_faces import estimators, painted_photos
 
@@ -93,6 +95,17 @@ def test_a_real_pair_is_another_photo_of_the_source(nothing: Result) -> None:
     assert row.floor.value < row.real_pair.value < row.own_photo.value
     assert row.real_pair.pairs == PEOPLE
     assert nothing["pose"].real_pair is None
+
+
+def test_a_photo_that_the_gallery_holds_does_not_find_itself(tmp_path: Path) -> None:
+    """Two films, each of the same two people: nearest to a frame is one of the other film."""
+    photos = replace(painted_photos(2), people=np.array(["000", "003", "000", "003"]))
+    pairs = film_pairs(photos)
+    assert set(pairs.others) <= set(pairs.gallery)
+    found = Evaluator(pairs, estimators(tmp_path)).of(lambda targets, sources: sources.copy())["retrieval"]
+    assert found.own_photo.value == found.swap.value == 100
+    assert found.real_pair is not None
+    assert found.real_pair.value == 0
 
 
 def test_a_mixture_lies_between(half: Result) -> None:

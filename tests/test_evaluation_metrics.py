@@ -40,6 +40,13 @@ def test_a_stranger_with_the_same_face_comes_first() -> None:
     assert ranks(unit((1, 0)), np.array(["a"]), gallery, np.array(["b", "a"])).tolist() == [2]
 
 
+def test_a_photo_does_not_find_itself_in_the_gallery() -> None:
+    gallery = unit((1, 0, 0), (0, 1, 0), (0.9, 0.5, 0))
+    owners, photos = np.array(["a", "a", "b"]), np.array([7, 8, 9])
+    found, people = unit((1, 0, 0), (1, 0, 0)), np.array(["a", "a"])
+    assert ranks(found, people, gallery, owners, photos[None, :] == [[-1], [7]]).tolist() == [1, 2]
+
+
 # --- pose ---
 
 
@@ -244,6 +251,17 @@ def test_the_largest_gap_is_between_groups_that_are_large_enough() -> None:
         "a": (1, 0, 30), "b": (3, 0, 30), "c": (9, 0, 5)
     }  # fmt: skip
     assert largest_gap(rows[:35], groups[:35], mean) is None
+
+
+def test_a_group_whose_number_is_none_is_not_compared() -> None:
+    groups = np.repeat(["a", "b", "c"], 30)
+    rows = RNG.normal(size=(90, 2))
+    rows[:30] = 1  # constant: has no correlation
+    gap = largest_gap(rows, groups, correlation)
+    assert gap is not None
+    assert {gap.lowest, gap.highest} == {"b", "c"}
+    assert np.isfinite([gap.size, gap.chance]).all()
+    assert largest_gap(rows[:60], groups[:60], correlation) is None
 
 
 def test_chance_makes_gaps_too() -> None:

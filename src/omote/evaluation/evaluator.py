@@ -215,17 +215,22 @@ class Evaluator:
         )
 
     def _real_pair(self, metric: Metric, swap: Scene) -> Cell | None:
-        """What another photo of the source's person scores, over the pairs that have one."""
+        """What another photo of the source's person scores, over the pairs that have one.
+
+        Where the gallery has that very photo, it is hidden: a photo would always find itself.
+        """
         pairs = self.pairs
         has = np.flatnonzero(pairs.others >= 0)
         if len(has) < 2 or metric.whose == "target":
             return None
+        shots = pairs.photos.shots
         scene = replace(
             swap,
             source=swap.source.take(has),
             target=swap.target.take(has),
             made=self._real.take(pairs.others[has]),
             people=swap.people[has],
+            hidden=shots[pairs.others[has], None] == shots[None, pairs.gallery],
         )
         rows = metric.rows(scene)
         return None if rows is None else cell(rows, metric.statistic, scene.people, self.seed)

@@ -14,7 +14,13 @@ from omote.faces.identity import cosine
 Array = npt.NDArray[np.float64]
 
 
-def ranks(found: Array, people: npt.NDArray[np.str_], gallery: Array, owners: npt.NDArray[np.str_]) -> Array:
+def ranks(
+    found: Array,
+    people: npt.NDArray[np.str_],
+    gallery: Array,
+    owners: npt.NDArray[np.str_],
+    hidden: npt.NDArray[np.bool_] | None = None,
+) -> Array:
     """At which place of the gallery the right person comes, (P,), 1 is first.
 
     Args:
@@ -22,8 +28,11 @@ def ranks(found: Array, people: npt.NDArray[np.str_], gallery: Array, owners: np
         people: (P,) who they should be.
         gallery: (G, D) embeddings, unit length.
         owners: (G,) who they are. Strangers that are exactly as near as the right person come before.
+        hidden: (P, G) what is not looked at; someone right must be left.
     """
     likeness = np.asarray(found, np.float64) @ np.asarray(gallery, np.float64).T
+    if hidden is not None:
+        likeness[hidden] = -np.inf
     right = people[:, None] == owners[None, :]
     best = np.where(right, likeness, -np.inf).max(1, keepdims=True)
     # of two equal strangers with one face neither is recognised; the rounding of products is no order
@@ -40,7 +49,7 @@ def _to_target(scene: Scene) -> Array:
 
 def _rank(scene: Scene) -> Array:
     found = np.asarray(scene.made.identity, np.float64)
-    return ranks(found, scene.people, scene.gallery, scene.gallery_people)[:, None]
+    return ranks(found, scene.people, scene.gallery, scene.gallery_people, scene.hidden)[:, None]
 
 
 def _first(scene: Scene) -> Array:

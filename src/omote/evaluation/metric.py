@@ -32,6 +32,7 @@ class Scene:
         target_pixels: (P, S, S, 3) uint8.
         made_pixels: (P, S, S, 3) uint8.
         same_pixels: (P, S, S, 3) uint8, results where the target itself was the source; None if not made.
+        hidden: (P, G) what of the gallery a result is not looked up among; None if it is all open.
     """
 
     source: Looks
@@ -43,6 +44,7 @@ class Scene:
     target_pixels: Pixels
     made_pixels: Pixels
     same_pixels: Pixels | None = None
+    hidden: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

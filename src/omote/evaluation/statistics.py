@@ -110,19 +110,20 @@ def by_group(
 
 
 def largest_gap(rows: Array, groups: npt.NDArray[np.str_], statistic: Statistic, seed: int = 0) -> Gap | None:
-    """The largest difference between groups of at least `LEAST` pairs; None if there are no two of them."""
+    """The largest difference between groups of at least `LEAST` pairs; None if there are no two of them.
+
+    Groups whose statistic is not a number, such as the correlation of a constant, are not compared.
+    """
     names, counts = np.unique(groups, return_counts=True)
-    compared = [str(name) for name, count in zip(names, counts, strict=True) if name and count >= LEAST]
-    if len(compared) < 2:
+    large = [str(name) for name, count in zip(names, counts, strict=True) if name and count >= LEAST]
+    values = _values(rows, groups, large, statistic)
+    if len(values) < 2:
         return None
-    kept = np.isin(groups, compared)
+    kept = np.isin(groups, list(values))
     rows, groups = rows[kept], groups[kept]
-    values = _values(rows, groups, compared, statistic)
     rng = np.random.default_rng(seed)
-    chance = [
-        np.ptp(list(_values(rows, rng.permutation(groups), compared, statistic).values()))
-        for _ in range(_SHUFFLES)
-    ]
+    dealt = [_values(rows, rng.permutation(groups), list(values), statistic) for _ in range(_SHUFFLES)]
+    chance = [np.ptp(list(found.values())) for found in dealt if found]
     lowest, highest = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
     return Gap(lowest, highest, values[highest] - values[lowest], float(np.mean(chance)))
 
@@ -130,4 +131,6 @@ def largest_gap(rows: Array, groups: npt.NDArray[np.str_], statistic: Statistic,
 def _values(
     rows: Array, groups: npt.NDArray[np.str_], names: list[str], statistic: Statistic
 ) -> Mapping[str, float]:
-    return {name: float(statistic(rows[groups == name])) for name in names}
+    """The numbers of the groups that have one."""
+    found = {name: float(statistic(rows[groups == name])) for name in names}
+    return {name: value for name, value in found.items() if np.isfinite(value)}

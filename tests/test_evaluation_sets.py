@@ -56,7 +56,19 @@ def test_sets_are_joined_with_the_labels_that_they_have() -> None:
 
 @pytest.mark.parametrize(
     ("age", "band"),
-    [("", ""), ("29", "under 30"), ("30", "30 to 44"), ("59.5", "45 to 59"), ("77", "60 and over")],
+    [
+        ("", ""),
+        ("29", "under 30"),
+        ("30", "30 to 44"),
+        ("59.5", "45 to 59"),
+        ("77", "60 and over"),
+        ("0", "under 30"),
+        ("nan", ""),
+        ("NaN", ""),
+        ("-1", ""),
+        ("inf", ""),
+        ("old", ""),
+    ],
 )
 def test_bands_of_age(age: str, band: str) -> None:
     assert age_band(age) == band
@@ -262,6 +274,31 @@ def test_photos_of_a_folder(tmp_path: Path, source: Path, target: Path, finder: 
     assert photos.labels["age"].tolist() == ["", "45 to 59", ""]
 
 
+def test_labels_name_files_by_their_path_and_may_come_from_a_spreadsheet(
+    tmp_path: Path, source: Path, target: Path, finder: FaceFinder
+) -> None:
+    for name, file in (("anna", source), ("bob", target)):
+        (tmp_path / name).mkdir()
+        shutil.copy(file, tmp_path / name / "1.jpg")
+    rows = "name,person,sex\nanna/1.jpg,Anna,F\n1.jpg,whoever,\n"
+    (tmp_path / "labels.csv").write_text(rows, encoding="utf-8-sig")
+    photos, _ = read_photos(tmp_path, finder)
+    assert photos.people.tolist() == ["Anna", "whoever"], "the path goes before the name alone"
+    assert photos.labels["sex"].tolist() == ["F", ""]
+
+
+def test_a_broken_photo_among_others_is_noted(tmp_path: Path, source: Path, finder: FaceFinder) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"broken\.jpg"):
+        read_photos(tmp_path, finder)
+    shutil.copy(source, tmp_path / "whole.jpg")
+    photos, notes = read_photos(tmp_path, finder)
+    assert photos.names == ("whole.jpg",)
+    assert len(notes) == 1
+    assert "broken.jpg" in notes[0]
+    assert notes[0].endswith("; left out")
+
+
 def test_folders_without_faces(tmp_path: Path, finder: FaceFinder, source: Path) -> None:
     with pytest.raises(InputError, match="holds no photos"):
         read_photos(tmp_path, finder)
@@ -307,6 +344,19 @@ def test_frames_of_films_and_their_pairs(tmp_path: Path, film: Path, finder: Fac
     frames = frames_at(film, [25, 5])
     assert list(frames) == [5, 25]
     assert frames[5].shape == (270, 480, 3)
+
+
+def test_an_unreadable_film_among_others_is_noted(tmp_path: Path, film: Path, finder: FaceFinder) -> None:
+    (tmp_path / "001.mp4").write_bytes(b"nonsense")
+    shutil.copy(film, tmp_path / "000.mp4")
+    with pytest.raises(InputError, match=r"001\.mp4"):
+        read_films(tmp_path, finder, 1)
+    shutil.copy(film, tmp_path / "003.mp4")
+    photos, notes = read_films(tmp_path, finder, 1)
+    assert photos.people.tolist() == ["000", "003"]
+    assert len(notes) == 1
+    assert "001.mp4" in notes[0]
+    assert notes[0].endswith("; left out")
 
 
 def test_published_lists_of_pairs(tmp_path: Path) -> None:

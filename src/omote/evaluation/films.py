@@ -21,20 +21,28 @@ def read_films(
     """Take frames of every film of a folder, evenly from its beginning to its end; a film is a person.
 
     Returns:
-        The frames with a face, called FILM#FRAME, and notes on those without.
+        The frames with a face, called FILM#FRAME, and notes on those without and on films that cannot be
+        read.
 
     Raises:
-        InputError: the folder or a film cannot be read.
+        InputError: the folder cannot be read, or so many films that fewer than two are left.
         NoFaceError: fewer than two films show a face.
     """
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in FILM_SUFFIXES)
     if not paths:
         raise InputError(f"{folder}: holds no films")
     faces, origins, notes = [], [], []
+    unreadable: list[InputError] = []
     for path in paths:
-        wanted = evenly(_length(path, max_pixels), frames)
+        try:
+            wanted = evenly(_length(path, max_pixels), frames)
+            pictures = frames_at(path, wanted, max_pixels)
+        except InputError as error:
+            unreadable.append(error)
+            notes.append(f"{error}; left out")
+            continue
         seen = 0
-        for number, pixels in frames_at(path, wanted, max_pixels).items():
+        for number, pixels in pictures.items():
             found = align_largest(pixels, finder)
             if found is not None:
                 faces.append(found[0])
@@ -44,6 +52,8 @@ def read_films(
             notes.append(f"{path}: no face found in {len(wanted) - seen} of {len(wanted)} frames; left out")
     people = np.array([origin.path.stem for origin in origins])
     if len(np.unique(people)) < 2:
+        if unreadable:
+            raise unreadable[0]
         raise NoFaceError(f"{folder}: to swap faces between films it takes two with a face")
     names = tuple(f"{origin.path.name}#{origin.frame}" for origin in origins)
     return Photos(np.stack(faces), names, people, {}, tuple(origins)), tuple(notes)

@@ -25,15 +25,15 @@ def read_photos(
 ) -> tuple[Photos, tuple[str, ...]]:
     """Read all photos of a folder and its sub-folders.
 
-    Who it is: a file `labels.csv` in the folder may say so (columns name, which is the file's, and any of
-    person, set, sex, age); else photos in one sub-folder are of one person, and a photo that lies in the
-    folder itself is of a person of its own.
+    Who it is: a file `labels.csv` in the folder may say so (columns name, which is the file's path below the
+    folder or its name alone, and any of person, set, sex, age); else photos in one sub-folder are of one
+    person, and a photo that lies in the folder itself is of a person of its own.
 
     Returns:
-        The photos with a face, and notes on those without.
+        The photos with a face, and notes on those without one and on those that cannot be read.
 
     Raises:
-        InputError: the folder or a photo cannot be read.
+        InputError: the folder cannot be read, or no photo in it.
         NoFaceError: no photo has a face.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
@@ -41,18 +41,27 @@ def read_photos(
         raise InputError(f"{folder}: holds no photos; give a folder of {', '.join(sorted(PICTURE_SUFFIXES))}")
     labels = _labels(folder / LABELS_FILE)
     faces, origins, kept, notes = [], [], [], []
+    unreadable: list[InputError] = []
     for path in paths:
-        found = align_largest(open_image(path, max_pixels=max_pixels).pixels, finder)
+        try:
+            picture = open_image(path, max_pixels=max_pixels)
+        except InputError as error:
+            unreadable.append(error)
+            notes.append(f"{error}; left out")
+            continue
+        found = align_largest(picture.pixels, finder)
         if found is None:
             notes.append(f"{path}: no face found; left out")
             continue
         faces.append(found[0])
         origins.append(Origin(path, None, found[1]))
         kept.append(path)
+    if len(unreadable) == len(paths):
+        raise unreadable[0]
     if not faces:
         raise NoFaceError(f"{folder}: no face found in any of {len(paths)} photos")
-    rows = [labels.get(path.name, {}) for path in kept]
     names = tuple(path.relative_to(folder).as_posix() for path in kept)
+    rows = [labels.get(name) or labels.get(path.name, {}) for name, path in zip(names, kept, strict=True)]
     people = [row.get("person") or _person(folder, path) for row, path in zip(rows, kept, strict=True)]
     known = {label: np.array([row.get(label, "") for row in rows]) for label in ("set", "sex")}
     known["age"] = np.array([age_band(row.get("age", "")) for row in rows])
@@ -85,7 +94,7 @@ def _labels(path: Path) -> Mapping[str, Mapping[str, str]]:
     if not path.is_file():
         return {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin it with a mark
             rows: Sequence[Mapping[str, str]] = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from error

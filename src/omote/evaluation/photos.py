@@ -1,5 +1,6 @@
 """Photos: aligned faces with what is known of them, all in one framing."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,9 +119,11 @@ def joined(parts: Sequence[Photos]) -> Photos:
 
 
 def age_band(age: str) -> str:
-    """The band of an age in years; empty if it is not known."""
+    """The band of an age in years; empty if it is not known: no number, or below 0."""
     try:
         years = float(age)
     except ValueError:
+        return ""
+    if not 0 <= years < math.inf:
         return ""
     return next((band for limit, band in _BANDS if years < limit), "60 and over")

@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from omote.demo.film import make_film
 from omote.engines.mesh import MeshSwapper
 from omote.errors import ModelError, UsageError
 from omote.evaluation import held_out_pairs, open_panel, read_held_out
-from omote.evaluation.engines import CropSwap
+from omote.evaluation.engines import CropSwap, PipelineSwap
 from omote.evaluation.evaluator import Evaluator
 from omote.evaluation.features import FeatureNetwork, with_output
-from omote.evaluation.judges import partiality
+from omote.evaluation.judges import mesh_partiality, partiality
+from omote.evaluation.photos import Origin, Photos
 from omote.faces.mesh import FaceMesh
 from omote.media import open_image
+from omote.pipelines import SwapSettings
 from omote.zoo import Network, Networks, Session
 from omote.zoo.catalogue import card_of
-from tests.conftest import Command
+from tests import media_files
+from tests.conftest import FILM_SECONDS, Command
 from tests.evaluation_faces import features_bytes, judge_bytes, painted_photos, write_networks, write_set
 from tests.networks import CATALOGUE, network
 from tests.planted import planted
@@ -122,10 +126,10 @@ def test_two_folders_of_photos(photos: Path, omote: Command, way: str) -> None:
     assert metric(found, "same_psnr")["swap"]["value"] > 40
 
 
-def test_films(room: Path, film: Path, omote: Command) -> None:
+def test_films(room: Path, film: Path, source: Path, omote: Command) -> None:
     (room / "films").mkdir()
-    for name in ("000.mp4", "003.mp4"):
-        shutil.copy(film, room / "films" / name)
+    shutil.copy(film, room / "films" / "000.mp4")
+    make_film(source, room / "films" / "003.mp4", FILM_SECONDS, (480, 270))
     (room / "pairs.json").write_text('[["000", "003"]]')
     done = omote(
         "evaluate", "--films", "films", "--film-pairs", "pairs.json", "--frames-per-film", 2, *JUDGES[:2],
@@ -139,7 +143,43 @@ def test_films(room: Path, film: Path, omote: Command) -> None:
     }  # fmt: skip
     wanted = [f"{film}.mp4#{frame}" for film in ("003", "000") for frame in (7, 22)]
     assert [entry["source"] for entry in found["pairs"]] == wanted
+    retrieval, rank = metric(found, "retrieval"), metric(found, "rank")
+    assert retrieval["no_swap"]["value"] == 0
+    assert retrieval["own_photo"]["value"] == 100
+    assert retrieval["real_pair"]["value"] == 100, "another frame is nearer to its film than to a stranger's"
+    assert rank["no_swap"]["value"] == 3, "both frames of the target come before"
     assert not list((room / "temporary").iterdir()), "frames of sources are cleared away"
+
+
+def test_frames_of_films_that_are_done_do_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 5
+    for number in range(count):
+        media_files.make_film(tmp_path / f"{number}.mp4", count=3)
+    matrix = np.array([[1.0, 0, 0], [0, 1, 0]])
+    origins = tuple(
+        Origin(tmp_path / f"{number}.mp4", frame, matrix) for number in range(count) for frame in (0, 2)
+    )
+    people = np.repeat([str(number) for number in range(count)], 2)
+    names = tuple(map(str, range(2 * count)))
+    photos = Photos(np.zeros((2 * count, 32, 32, 3), np.uint8), names, people, {}, origins)
+    most = 0
+
+    def made(job: list[Path], picture: Any) -> tuple[Any, None]:
+        nonlocal most
+        (file,) = job
+        assert open_image(file).pixels.shape == picture.pixels.shape
+        most = max(most, len(list(file.parent.iterdir())))
+        return picture, None
+
+    monkeypatch.setattr("omote.evaluation.engines.Job", lambda sources, *rest: sources)
+    monkeypatch.setattr("omote.evaluation.engines.swap_picture", made)
+    targets = np.arange(2 * count)
+    with PipelineSwap(photos, SwapSettings(), Networks()) as swap:
+        for sources in (np.roll(targets, 2), targets):
+            assert swap(targets, sources).shape == (2 * count, 32, 32, 3)
+    assert 1 <= most <= 4, "frames of two films"
 
 
 def test_the_whole_pipeline_and_the_engine_alone_do_much_the_same(photos: Path, omote: Command) -> None:
@@ -182,6 +222,9 @@ def points_bytes() -> bytes:
         ("--data set --judge judge.onnx --mesh points.onnx -o report", 2, "gives no 478-point mesh"),
         ("--data set --judge judge.onnx --mesh nobody -o report", 2, "nobody"),
         ("--data set --judge judge.onnx -o judge.onnx", 3, "cannot make the folder"),
+        ("--data set --judge missing.onnx -o judge.onnx/deep/report", 3, "cannot make the folder"),
+        ("--data set --judge missing.onnx -o report/deep", 6, "missing.onnx"),
+        ("--data set --judge judge.onnx --seed -1 -o report", 2, "seed"),
         ("--data empty --judge judge.onnx -o report", 3, "holds no table of aligned faces"),
         ("--films empty --judge judge.onnx -o report", 3, "holds no films"),
         ("--sources empty --targets empty --judge judge.onnx -o report", 3, "holds no photos"),
@@ -226,6 +269,18 @@ def test_a_judge_that_the_swapper_needs_is_doubted() -> None:
     told = partiality(judge, needing)
     assert told is not None
     assert "works with it" in told
+
+
+def test_a_mesh_that_the_swapper_was_trained_through_is_doubted() -> None:
+    mesh = Networks().open("omote-mesh", "landmarks")
+    row = {"contract": "blendswap"}
+    assert mesh_partiality(mesh, None) is None
+    assert mesh_partiality(mesh, card(row)) is None
+    assert mesh_partiality(mesh, card({**row, "note": "mesh teacher another_mesh"})) is None
+    told = mesh_partiality(mesh, card({**row, "note": "trained on faces; mesh teacher omote-mesh; 128 px"}))
+    assert told is not None
+    assert "omote-mesh is no independent one" in told
+    assert "--mesh" in told
 
 
 # --- features ---

@@ -65,14 +65,15 @@ def evaluate(
     max_pixels: options.MaxPixels = 100_000_000,
 ) -> None:
     """Swap faces of a set and report likeness, pose, expression, gaze, colour and realism."""
-    from omote.evaluation.command import FaceSet, run
+    from omote.evaluation.command import Chosen, run
+    from omote.evaluation.report import report_folder
     from omote.pipelines import Progress, SwapSettings
 
     given: dict[str, Any] = dict(locals())
     names = ("swapper", "contract", "device", "precision", "max_pixels")
     settings = SwapSettings(**{name: given[name] for name in names}, threads=1)
-    faces = FaceSet(data, sources, targets, films, film_pairs, frames_per_film, pairs)
-    with film_progress("Evaluating") as report:
+    faces = Chosen(data, sources, targets, films, film_pairs, frames_per_film, pairs)
+    with report_folder(output), film_progress("Evaluating") as report:
         made = run(
             faces,
             settings,
@@ -84,7 +85,8 @@ def evaluate(
             seed=seed,
             progress=lambda done, total: report(Progress(done, total)),
         )
-    made.write(output, None if sheet_source is None else [name.strip() for name in sheet_source.split(",")])
+        shown = None if sheet_source is None else [name.strip() for name in sheet_source.split(",")]
+        made.write(output, shown)
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     for row in made.result.rows:

@@ -14,7 +14,7 @@ from omote.evaluation.engines import CropSwap, PipelineSwap
 from omote.evaluation.evaluator import Evaluator, Progress, Result
 from omote.evaluation.films import film_pairs, read_films, read_pairs
 from omote.evaluation.folders import read_photos
-from omote.evaluation.judges import open_panel, partiality, used
+from omote.evaluation.judges import mesh_partiality, open_panel, partiality, used
 from omote.evaluation.pairs import Pairs, crossed_pairs, held_out_pairs
 from omote.evaluation.photos import joined
 from omote.evaluation.report import Report
@@ -27,7 +27,7 @@ _WAYS = {"crops": "the engine on aligned faces alone", "pipeline": "the whole pi
 
 
 @dataclass(frozen=True, slots=True)
-class FaceSet:
+class Chosen:
     """Which faces: one of the three.
 
     Attributes:
@@ -90,7 +90,7 @@ class FaceSet:
 
 
 def run(
-    faces: FaceSet,
+    faces: Chosen,
     settings: SwapSettings,
     *,
     judge: str | Path,
@@ -117,11 +117,14 @@ def run(
         networks: where networks are opened; catalogue and store of this machine unless given.
 
     Raises:
-        UsageError: settings do not fit together, or a network of that name does not exist.
+        UsageError: settings do not fit together, the seed is negative, or a network of that name does not
+            exist.
         InputError: a file cannot be read, or there are too few people.
         ModelError: a network is not on this machine, or does not meet its contract.
         NoFaceError: there is no face.
     """
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: give 0 or more")
     if through is not None and through not in _WAYS:
         raise UsageError(f"--through '{through}': use {' or '.join(_WAYS)}")
     if faces.data is not None and through == "pipeline":
@@ -137,7 +140,7 @@ def run(
     began = time.perf_counter()
     evaluator = Evaluator(pairs, panel.estimators, seed, progress)
     result = _swapped(evaluator, settings, networks, swapper, way)
-    doubt = partiality(panel.judge, network)
+    doubts = (partiality(panel.judge, network), mesh_partiality(panel.mesh, network))
     lacking = [
         f"no {what}: give --{what}"
         for what, path in (("expression", expression), ("features", features))
@@ -151,7 +154,7 @@ def run(
         [*([] if network is None else [used("swapper", network)]), *panel.used],
         seed,
         time.perf_counter() - began,
-        [*([] if doubt is None else [doubt]), *lacking, *notes],
+        [*(doubt for doubt in doubts if doubt is not None), *lacking, *notes],
     )
 
 

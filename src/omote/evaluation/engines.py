@@ -24,7 +24,7 @@ from omote.pipelines.swap import swap_picture
 from omote.zoo import Networks
 
 _FILMS = 2
-"""Films whose frames are kept: pairs are swapped film by film, each between two."""
+"""Films whose frames are kept, in memory and as files: pairs are swapped film by film, each between two."""
 
 
 class CropSwap:
@@ -62,7 +62,8 @@ class CropSwap:
 class PipelineSwap:
     """The whole pipeline, as `omote swap` runs it on a photo: detector, engine, mask, colour, restorer.
 
-    To be used as a context manager: frames of films that are sources lie in a temporary folder meanwhile.
+    To be used as a context manager: frames of films that are sources lie in a temporary folder meanwhile,
+    those of two films at a time.
 
     Args:
         photos: with their origins.
@@ -96,9 +97,9 @@ class PipelineSwap:
         return np.stack([self._swap(int(t), int(s)) for t, s in zip(targets, sources, strict=True)])
 
     def _swap(self, target: int, source: int) -> Pixels:
-        job = Job([self._source_file(source)], self.settings, self.swapper, self.networks)
         origin = self.photos.origins[target]
-        picture = self._picture(origin)
+        picture = self._picture(origin)  # before the source: to open a film may remove files of another
+        job = Job([self._source_file(source)], self.settings, self.swapper, self.networks)
         made, _ = swap_picture(job, picture)
         side = self.photos.side
         return eight_bits(warp(made.pixels, origin.matrix, (side, side)))
@@ -107,7 +108,7 @@ class PipelineSwap:
         origin = self.photos.origins[number]
         if origin.frame is None:
             return origin.path
-        file = Path(self._folder.name) / f"{number}.png"
+        file = self._file(number)
         if not file.exists():
             save_image(file, self._picture(origin))
         return file
@@ -119,6 +120,16 @@ class PipelineSwap:
             wanted = [other.frame for other in self.photos.origins if other.path == origin.path]
             frames = frames_at(origin.path, [n for n in wanted if n is not None], self.settings.max_pixels)
             if len(self._films) == _FILMS:
-                del self._films[next(iter(self._films))]
+                self._close(next(iter(self._films)))
             self._films[origin.path] = frames
         return Picture(self._films[origin.path][origin.frame])
+
+    def _file(self, number: int) -> Path:
+        return Path(self._folder.name) / f"{number}.png"
+
+    def _close(self, film: Path) -> None:
+        """Forget the frames of a film and remove their files."""
+        del self._films[film]
+        for number, origin in enumerate(self.photos.origins):
+            if origin.path == film:
+                self._file(number).unlink(missing_ok=True)

@@ -31,6 +31,7 @@ class Panel:
     estimators: Estimators
     used: tuple[Used, ...]
     judge: Network
+    mesh: Network
 
 
 def open_panel(
@@ -72,7 +73,7 @@ def open_panel(
     estimators = Estimators(
         RECOGNISERS[recogniser.card.adapter](recogniser), FaceMesh(mesher, passes=2), reader, depths
     )
-    return Panel(estimators, tuple(entries), recogniser)
+    return Panel(estimators, tuple(entries), recogniser, mesher)
 
 
 def partiality(judge: Network, swapper: Network | None) -> str | None:
@@ -95,6 +96,20 @@ def partiality(judge: Network, swapper: Network | None) -> str | None:
     return (
         f"the judge {name} is no independent one: {swapper.card.name} {how}; its likeness is flattered: "
         "choose another --judge"
+    )
+
+
+def mesh_partiality(mesh: Network, swapper: Network | None) -> str | None:
+    """Why the mesh network is no independent witness; None where nothing speaks against it.
+
+    It is not if the swapper's card says `mesh teacher NAME`, as the cards of networks do that were trained
+    through it. That an engine finds faces with it is no training.
+    """
+    if swapper is None or f"mesh teacher {mesh.card.name}" not in swapper.card.note:
+        return None
+    return (
+        f"the mesh {mesh.card.name} is no independent one: {swapper.card.name} was trained through it; its "
+        "pose, expression and gaze are flattered: choose another --mesh"
     )
 
 

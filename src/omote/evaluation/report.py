@@ -2,7 +2,9 @@
 
 import json
 import math
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,30 @@ PROTOCOL = 1
 """Version of the protocol. Numbers of different versions are not to be compared."""
 
 FILES = ("report.json", "report.md", "sheet.jpg")
+
+
+@contextmanager
+def report_folder(folder: Path) -> Iterator[None]:
+    """Make the folder of a report before the work begins, so that nothing is evaluated in vain.
+
+    What was made goes again if nothing came into it.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(f"{folder}: cannot make the folder ({reason(error)})") from None
+        yield
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,10 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from omote.training.data.seeds import generator
-
-_NETWORKS = 3
-"""The stream of numbers for what happens in the networks and losses; data has its own."""
+from omote.training.data.seeds import NETWORKS, generator
 
 TABLE = 2**22
 """Length of the table of noise."""
@@ -38,7 +35,7 @@ class Draws:
     """
 
     def __init__(self, seed: int, step: int, batch: int, part: slice, device: torch.device) -> None:
-        self._random = generator(seed, step, _NETWORKS)
+        self._random = generator(seed, step, NETWORKS)
         self._batch, self._part, self._device = batch, part, device
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:

@@ -4,8 +4,8 @@ import numpy as np
 
 from omote.errors import UsageError
 
-PAIRS, AUGMENTATION = 1, 2
-"""Streams: draws for different ends do not depend on one another."""
+PAIRS, AUGMENTATION, NETWORKS = 1, 2, 3
+"""Streams: draws for different ends do not depend on one another. The last is for networks and losses."""
 
 
 def generator(seed: int, step: int, stream: int) -> np.random.Generator:

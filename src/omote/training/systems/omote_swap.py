@@ -97,6 +97,7 @@ class OmoteSwapSystem(OneShot):
         UsageError: the table `[teachers]` does not fit.
     """
 
+    looks_through = ("omote-mesh",)
     losses = (
         "discriminator",
         "part_discriminator",

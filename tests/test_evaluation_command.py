@@ -20,7 +20,7 @@ from omote.evaluation.features import FeatureNetwork, with_output
 from omote.evaluation.judges import mesh_partiality, partiality
 from omote.evaluation.photos import Origin, Photos
 from omote.faces.mesh import FaceMesh
-from omote.media import open_image
+from omote.media import Picture, open_image, save_image
 from omote.pipelines import SwapSettings
 from omote.zoo import Network, Networks, Session
 from omote.zoo.catalogue import card_of
@@ -124,6 +124,24 @@ def test_two_folders_of_photos(photos: Path, omote: Command, way: str) -> None:
     assert 0 < metric(found, "pose")["swap"]["value"] < 5
     assert metric(found, "background")["swap"]["value"] < 0.5
     assert metric(found, "same_psnr")["swap"]["value"] > 40
+
+
+def test_one_folder_as_sources_and_targets(room: Path, source: Path, target: Path, omote: Command) -> None:
+    for name in ("ann", "bob"):
+        (room / "all" / name).mkdir(parents=True)
+        file = source if name == "ann" else target
+        shutil.copy(file, room / "all" / name / "1.jpg")
+        save_image(room / "all" / name / "2.png", Picture(open_image(file).pixels[:, ::-1]))
+    (room / "all" / "broken.jpg").write_bytes(b"nonsense")
+    done = omote(
+        "evaluate", "--sources", "all", "--targets", "all", *JUDGES, "-o", "report", "--through", "crops"
+    )
+    assert done.code == 0, done.err
+    found = record(room / "report")
+    assert found["counts"]["with_another_photo"] == found["counts"]["pairs"] == 4
+    assert metric(found, "cosine_source")["real_pair"]["value"] < 0.9999, "not the same photo"
+    assert len(found["notes"]) == 1, "told once"
+    assert "broken.jpg" in found["notes"][0]
 
 
 def test_films(room: Path, film: Path, source: Path, omote: Command) -> None:
@@ -276,7 +294,8 @@ def test_a_mesh_that_the_swapper_was_trained_through_is_doubted() -> None:
     row = {"contract": "blendswap"}
     assert mesh_partiality(mesh, None) is None
     assert mesh_partiality(mesh, card(row)) is None
-    assert mesh_partiality(mesh, card({**row, "note": "mesh teacher another_mesh"})) is None
+    for teacher in ("another_mesh", "omote-mesh-two"):
+        assert mesh_partiality(mesh, card({**row, "note": f"mesh teacher {teacher}"})) is None
     told = mesh_partiality(mesh, card({**row, "note": "trained on faces; mesh teacher omote-mesh; 128 px"}))
     assert told is not None
     assert "omote-mesh is no independent one" in told

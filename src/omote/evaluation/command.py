@@ -86,7 +86,7 @@ class Chosen:
         pairs = crossed_pairs(
             joined([givers, takers]), numbers[: len(givers)], numbers[len(givers) :], self.pairs, seed
         )
-        return pairs, (*missed, *missing)
+        return pairs, tuple(dict.fromkeys((*missed, *missing)))  # both may be one folder
 
 
 def run(

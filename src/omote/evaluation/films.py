@@ -79,7 +79,7 @@ def film_pairs(photos: Photos, listed: Sequence[tuple[str, str]] | None = None, 
         listed = [(name, names[giver]) for name, giver in zip(names, order, strict=True)]
     missing = sorted({film for pair in listed for film in pair} - set(films))
     if missing:
-        raise InputError(f"the list of pairs names '{missing[0]}', which is no film with a face here")
+        raise InputError(f"the list of pairs names '{missing[0]}', no readable film with a face here")
     sources: list[int] = []
     targets: list[int] = []
     for taker, giver in listed:

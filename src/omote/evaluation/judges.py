@@ -1,6 +1,7 @@
 """Who judges: networks opened for evaluation, and whether the judge is independent of the swapper."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,8 @@ def mesh_partiality(mesh: Network, swapper: Network | None) -> str | None:
     It is not if the swapper's card says `mesh teacher NAME`, as the cards of networks do that were trained
     through it. That an engine finds faces with it is no training.
     """
-    if swapper is None or f"mesh teacher {mesh.card.name}" not in swapper.card.note:
+    name = re.escape(Path(mesh.card.name).stem)
+    if swapper is None or not re.search(rf"mesh teacher {name}(?![\w-])", swapper.card.note):
         return None
     return (
         f"the mesh {mesh.card.name} is no independent one: {swapper.card.name} was trained through it; its "

@@ -62,7 +62,8 @@ def realism(target: Array, made: Array, people: npt.NDArray[np.str_], seed: int 
     Args:
         target: (P, F) features of the targets.
         made: (P, F) of the swaps.
-        people: (P,) who the targets are: nobody is in both halves.
+        people: (P,) who the targets are: nobody's targets are in both halves. Whose faces they got is not
+            looked at, so a person may give a face to one half and be a real target of the other.
         seed: of the halvings.
 
     Returns:

@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,10 @@ torch = pytest.importorskip("torch", reason="the training room needs torch")
 from omote.errors import InputError, UsageError  # noqa: E402
 from omote.training.data import faces as faces_module  # noqa: E402
 from omote.training.data.faces import FaceSet  # noqa: E402
+from omote.training.data.kept import keep, read_kept  # noqa: E402
 from omote.training.data.shards import open_shards  # noqa: E402
 from tests.face_shards import TITLES, add_file, drawn_square, face_rows, write_rows, write_shards  # noqa: E402
+from tests.kept_files import KEPT_SPOILT  # noqa: E402
 from tests.shared_data import SHARED, needs_shared  # noqa: E402
 
 PEOPLE = (3, 1, 2, 1, 2, 1, 4)
@@ -124,12 +127,31 @@ def test_cache_is_mapped_and_survives_the_shards(
     assert kept.stat().st_mtime_ns == before
 
 
-def test_a_spoilt_cache_is_made_anew(folder: Path, tmp_path: Path):
+@pytest.mark.parametrize("spoil", KEPT_SPOILT.values(), ids=KEPT_SPOILT)
+def test_a_spoilt_cache_is_made_anew(folder: Path, tmp_path: Path, spoil: Callable[[bytes], bytes]):
     first = FaceSet.open(folder)
     FaceSet.open(folder, cache=tmp_path)
     kept = next(tmp_path.glob("*.npy"))
-    kept.write_bytes(kept.read_bytes()[:-1000])
+    whole = kept.read_bytes()
+    kept.write_bytes(spoil(whole))
     assert torch.equal(FaceSet.open(folder, cache=tmp_path).pixels, first.pixels)
+    assert kept.read_bytes() == whole
+
+
+def test_kept_arrays(tmp_path: Path):
+    """Made in a folder that is not there yet; anything of another shape or type is none."""
+    path, values = tmp_path / "a" / "b" / "kept.npy", np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert read_kept(path, (2, 3), np.float32) is None
+    keep(path, (2, 3), np.float32, lambda file: file.write(values.data))
+    assert np.array_equal(np.load(path), values)
+    assert np.array_equal(read_kept(path, (2, 3), np.float32), values)
+    assert read_kept(path, (3, 2), np.float32) is None
+    assert read_kept(path, (2, 3), np.int32) is None
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        InputError, match=r"kept\.npy: cannot be kept \(File exists\): make room, or give another"
+    ):
+        keep(tmp_path / "file" / "kept.npy", (2, 3), np.float32, lambda file: file.write(values.data))
 
 
 def test_a_cache_that_cannot_be_written_leaves_nothing(
@@ -139,7 +161,7 @@ def test_a_cache_that_cannot_be_written_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(open_shards(folder)), "decode", full)
-    with pytest.raises(InputError, match=r"decoded pixels cannot be kept \(No space left on device\)"):
+    with pytest.raises(InputError, match=r"faces40-.*npy: cannot be kept \(No space left on device\)"):
         FaceSet.open(folder, cache=tmp_path / "cache")
     assert os.listdir(tmp_path / "cache") == []
 
@@ -152,6 +174,18 @@ def test_a_larger_set_shares_the_table(folder: Path, tmp_path: Path):
     name = large.columns["name"][0]
     points = small.columns["points"][list(small.columns["name"]).index(name)]
     assert np.allclose(large.columns["points"][0], points * 2 + 0.5)
+
+
+def test_a_size_that_begins_like_another(folder: Path, tmp_path: Path):
+    """faces4.csv and faces4.tar beside faces40-K.tar: each table with its own pictures."""
+    rows = write_shards(tmp_path / "tiny", (2, 2), side=4, tars=1)
+    tiny = [row | {"name": f"tiny{number}"} for number, row in enumerate(rows)]
+    write_rows(folder / "faces4.csv", tiny)
+    assert len(FaceSet.open(folder)) == len(FaceSet.open(folder, square=40)) == 14
+    with tarfile.open(folder / "faces4.tar", "w") as tar:
+        for number in range(4):
+            add_file(tar, f"tiny{number}.png", cv2.imencode(".png", drawn_square(number, 4))[1].tobytes())
+    assert (len(FaceSet.open(folder)), len(FaceSet.open(folder, square=40))) == (4, 14)
 
 
 def test_template(folder: Path, tmp_path: Path):

@@ -1,6 +1,5 @@
 """Meshes of a whole face set, made once and kept."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor
 from omote.faces.contours import POINTS
 from omote.training.data.crops import as_pictures, compose, middle, warp
 from omote.training.data.faces import FaceSet
+from omote.training.data.kept import keep, read_kept
 from omote.training.teachers.mesh import MeshTeacher
 
 _CHUNK = 64
@@ -28,24 +28,24 @@ def points_of(
         faces: the set.
         teacher: on the device.
         device: where to compute.
-        cache: folder in which they are kept, by the digests of set and teacher; nowhere if None.
+        cache: folder in which they are kept, by the digests of set and teacher; nowhere if None. A file that
+            is truncated or damaged is made anew.
+
+    Raises:
+        InputError: the cache cannot be written.
     """
     path = cache / f"meshes-{faces.digest[:16]}-{teacher.digest[:16]}.npy" if cache else None
-    if path and path.is_file():
-        kept = np.load(path, allow_pickle=False)
-        if kept.shape == (len(faces), POINTS, 2):
-            return torch.from_numpy(kept).to(device)
+    shape = (len(faces), POINTS, 2)
+    if path and (kept := read_kept(path, shape, np.float32)) is not None and np.isfinite(kept).all():
+        return torch.from_numpy(np.array(kept)).to(device)
     parts = [
         _looked_at(teacher, faces.gather(index).to(device), faces.side)
         for index in torch.split(torch.arange(len(faces)), _CHUNK)
     ]
     found = torch.cat(parts)
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.save(file, found.cpu().numpy())
-        part.replace(path)
+        whole = np.ascontiguousarray(found.cpu().numpy(), np.float32)
+        keep(path, whole.shape, np.float32, lambda file: file.write(whole.data))
     return found
 
 

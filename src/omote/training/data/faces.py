@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from omote.errors import InputError
-from omote.media.atomic import AtomicFile
-from omote.media.sniff import reason
+from omote.training.data.kept import keep, read_kept
 from omote.training.data.shards import TEMPLATE, Shards, open_shards
 from omote.training.data.table import Columns, numbered, take
 from omote.training.data.where import Mask, matching
@@ -151,34 +150,16 @@ def _pixels(shards: Shards, columns: Columns, cache: Path | None, threads: int |
         shards.decode(pixels, threads)
         return torch.from_numpy(pixels)
     path = cache / f"faces{shards.square}-{_digest(columns, shards.square, shards.template)}.npy"
-    if not path.is_file() or (kept := _kept(path, shape)) is None:
-        _keep(shards, path, shape, threads)
-        kept = _kept(path, shape)
-        if kept is None:
+    if (kept := read_kept(path, shape, np.uint8)) is None:
+        keep(path, shape, np.uint8, lambda file: _decode_into(file, shards, threads))
+        if (kept := read_kept(path, shape, np.uint8)) is None:
             raise InputError(f"{path}: the cached pixels cannot be read back: give another cache folder")
     return torch.from_numpy(kept)
 
 
-def _keep(shards: Shards, path: Path, shape: tuple[int, ...], threads: int | None) -> None:
-    """Decode into a file that appears whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with AtomicFile(path) as whole, whole.path.open("wb") as file:
-            head = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, head)
-            for first in range(0, len(shards), _CHUNK):
-                part = shards.take(np.arange(first, min(first + _CHUNK, len(shards))))
-                pixels = np.empty((len(part), *shape[1:]), np.uint8)
-                part.decode(pixels, threads)
-                file.write(pixels.data)
-    except OSError as error:
-        raise InputError(f"{path}: decoded pixels cannot be kept ({reason(error)})") from None
-
-
-def _kept(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
-    """Map a file of pixels, copy on write as torch asks for; None if it is not as it should be."""
-    try:
-        kept = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError):
-        return None
-    return kept if kept.shape == shape and kept.dtype == np.uint8 else None
+def _decode_into(file: BinaryIO, shards: Shards, threads: int | None) -> None:
+    for first in range(0, len(shards), _CHUNK):
+        part = shards.take(np.arange(first, min(first + _CHUNK, len(shards))))
+        pixels = np.empty((len(part), part.square, part.square, 3), np.uint8)
+        part.decode(pixels, threads)
+        file.write(pixels.data)

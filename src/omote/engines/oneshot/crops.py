@@ -42,8 +42,8 @@ class TargetSettings:
         output: `unit` (0..1), `signed` (-1..1), `imagenet` (ImageNet's mean and deviation).
         target_input: name of the input that takes the crop; by its name `target` or its shape unless said.
         source_input: name of the input that takes the source; likewise.
-        mask_output: name of the output, (B, 1, N, N) in 0..1, that says where to believe the network; the mesh
-            says so unless set.
+        mask_output: name of the output, (B, 1, N, N) in 0..1, that says where to believe the network; the
+            mesh says so unless set.
     """
 
     template: str

@@ -50,7 +50,7 @@ def build_set(
             metavar="folders|cluster|none",
             help="Who is who: all that lies below a sub-folder of FOLDER, at any depth, is one person; by an "
             "identity network; or everybody is somebody else [default: cluster with --identity-network, "
-            "else folders]. Only folders and the people of labels.csv keep held-out people apart for sure: by "
+            "else folders]. Only folders and people of labels.csv keep held-out people apart for sure: by "
             "cluster or none somebody may be in both splits, and by cluster change splits as a set grows",
         ),
     ] = None,

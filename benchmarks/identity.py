@@ -26,6 +26,8 @@ from omote.zoo import Networks, Runtime
 
 TEACHER = "id_mobilefacenet_ms1m_foamliu.onnx"
 TURNED = 25.0
+DRAWN = ("generated", "faker")
+"""Sources of faces that a generator made: much alike, and nobody's."""
 
 
 def blurred(pixels: np.ndarray) -> np.ndarray:
@@ -93,8 +95,6 @@ def accepted(same: np.ndarray, different: np.ndarray, share: float = 1e-3) -> fl
 def line_of(name: str, likeness: np.ndarray, kind: np.ndarray, chosen: np.ndarray, cosine: float) -> str:
     """One row: kind (N, N) is 1 for same, -1 for different, 0 for neither."""
     same, different = likeness[(kind == 1) & chosen], likeness[(kind == -1) & chosen]
-    if not len(same):
-        return f"  {name:<26} no pairs"
     return (
         f"  {name:<26} {len(same):>5} / {len(different):<7} {area(same, different):.4f}  "
         f"{accepted(same, different):.3f}  {same.mean():+.3f}  {different.mean():+.3f}  {cosine:.3f}"
@@ -114,7 +114,9 @@ def rows(network: ArcFace, faces: FaceSet, wanted: np.ndarray) -> Iterator[str]:
     yield line_of("all", likeness, kind, both, cosine.mean())
     few = both & at_most(kind * both == 1, person, 6) | both & (kind == -1)
     yield line_of("at most 6 pairs a person", likeness, kind, few, cosine.mean())
-    for name in sorted(set(map(str, source))):
+    real = ~np.isin(source, DRAWN)
+    yield line_of("photos of real people", likeness, kind, both & real[:, None] & real, cosine[real].mean())
+    for name in sorted(set(map(str, source[several(person)]))):
         here = source == name
         yield line_of(name, likeness, kind, both & here[:, None] & here, cosine[here].mean())
     turned = np.abs(yaw) > TURNED
@@ -125,6 +127,11 @@ def rows(network: ArcFace, faces: FaceSet, wanted: np.ndarray) -> Iterator[str]:
         changed = embeddings(network, faces, change)
         whole = np.ones_like(both)
         yield line_of(name, changed @ plain.T, kind, whole, (changed * wanted).sum(1).mean())
+
+
+def several(person: np.ndarray) -> np.ndarray:
+    """Whose photos are of people with several."""
+    return np.bincount(person)[person] > 1
 
 
 def at_most(same: np.ndarray, person: np.ndarray, most: int) -> np.ndarray:

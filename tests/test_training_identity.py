@@ -1,15 +1,12 @@
 """omote-identity's training: the student, hard faces, lessons, the teacher's inner maps, the whole system."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the training room needs torch")
 
-from omote.errors import InputError, ModelError, UsageError  # noqa: E402
+from omote.errors import ModelError, UsageError  # noqa: E402
 from omote.training.assembly import Where, assemble, fabric_for  # noqa: E402
-from omote.training.calibration import calibrate, within_person_root  # noqa: E402
 from omote.training.data.crops import canonical  # noqa: E402
 from omote.training.data.drawn import drawn_faces  # noqa: E402
 from omote.training.data.hardships import (  # noqa: E402
@@ -252,35 +249,3 @@ def test_inner_maps_are_those_of_the_network_and_scaled():
 def test_a_value_that_the_network_lacks_is_told():
     with pytest.raises(ModelError, match="no value 'nothing'"):
         InnerMaps(identity_teacher(str(TEACHER)), ["nothing"], torch.device("cpu"))
-
-
-# ---------------------------------------------------------------- calibration
-
-
-def test_calibration_evens_out_what_varies_within_people():
-    random = torch.Generator().manual_seed(3)
-    person = np.repeat(np.arange(200), 3)
-    people = torch.randn(200, 8, generator=random)
-    loud = torch.tensor([4.0, 2, 1, 1, 1, 1, 0.5, 0.25])
-    embeddings = people[person] + torch.randn(600, 8, generator=random) * loud
-    root = within_person_root(embeddings, person, floor=0.0)
-    torch.testing.assert_close(root, root.T)
-    made = embeddings.double() @ root
-    within = made - torch.stack([made[person == p].mean(0) for p in range(200)])[person]
-    spread = within.std(0)
-    assert spread.max() / spread.min() < 1.1
-
-
-def test_too_few_people_are_told():
-    with pytest.raises(InputError, match="4 photos of 2 people"):
-        within_person_root(torch.randn(5, 8), np.array([0, 0, 1, 1, 2]))
-
-
-def test_a_calibrated_encoder_keeps_its_shape():
-    drawn = drawn_faces()
-    columns = drawn.columns | {"person": np.array([0, 0, 0, 0, 1, 1, 1, 1])}
-    encoder = SlimIdentity(2, (4, 4, 4, 4), (0, 0, 0, 0), 8, 32).eval()
-    before = encoder.head[-1].weight.clone()
-    calibrate(encoder, replace(drawn, columns=columns))
-    assert not torch.equal(before, encoder.head[-1].weight)
-    assert encoder(faces(8, 32)).isfinite().all()

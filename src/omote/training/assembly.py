@@ -19,6 +19,7 @@ from omote.training.embeddings import embeddings_of
 from omote.training.loop import Trainer
 from omote.training.points import points_of
 from omote.training.recipe import Recipe
+from omote.training.system import System
 from omote.training.systems import batches_for, build, strangers
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.teachers.identity import identity_teacher
@@ -105,6 +106,7 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
         lambda teacher: points_of(faces, teacher, device, where.cache),
     )
     system = build(recipe, task)
+    _require_weights(recipe, system)
     facts = {
         "faces": faces.digest,
         "face_count": len(faces),
@@ -122,6 +124,16 @@ def _identities(recipe: Recipe, faces: FaceSet, where: Where, device: torch.devi
         raise UsageError(f"{what}: [teachers] needs 'identity': a network of the zoo, a path, or 'pixels'")
     teacher = identity_teacher(reference).to(device)
     return Identities(teacher, embeddings_of(faces, teacher, device, where.cache))
+
+
+def _require_weights(recipe: Recipe, system: System) -> None:
+    known, weighed = set(system.losses), set(recipe.weights)
+    for name in sorted(weighed - known):
+        raise UsageError(
+            f"recipe {recipe.name}: weights.{name}: {recipe.system} has no such loss, only {', '.join(known)}"
+        )
+    for name in sorted(known - weighed):
+        raise UsageError(f"recipe {recipe.name}: weights.{name} is missing; 0 leaves that loss out")
 
 
 def _weights(faces: FaceSet, column: str | None, what: str) -> npt.NDArray[np.float64] | None:

@@ -61,7 +61,6 @@ class Trainer:
             folder,
             fabric,
         )
-        _require_weights(recipe, system)
         self.step = 0
         self.facts = facts or {}
         self.pieces = 1
@@ -274,16 +273,6 @@ class Stop:
     """A wish to stop after the step at hand; a signal handler may set it."""
 
     asked = False
-
-
-def _require_weights(recipe: Recipe, system: System) -> None:
-    known, weighed = set(system.losses), set(recipe.weights)
-    for name in sorted(weighed - known):
-        raise UsageError(
-            f"recipe {recipe.name}: weights.{name}: {recipe.system} has no such loss, only {', '.join(known)}"
-        )
-    for name in sorted(known - weighed):
-        raise UsageError(f"recipe {recipe.name}: weights.{name} is missing; 0 leaves that loss out")
 
 
 def _cuts(length: int, pieces: int) -> list[tuple[int, int]]:

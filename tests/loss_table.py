@@ -214,6 +214,17 @@ TABLE = [
             (losses.approximate_r1_penalty, losses.approximate_r1_penalty, filled(0.0)),
         )
     ),
+    *(
+        Case(
+            loss,
+            lambda logits, shown, loss=loss: loss(logits, shown.argmax(1)),
+            (noise(5, 9, 9), uniform(5, 9, 9)),
+            lambda logits, shown: (
+                60 * torch.nn.functional.one_hot(shown.argmax(1), 5).movedim(-1, 1).float(),
+            ),
+        )
+        for loss in (losses.cross_entropy_loss, losses.dice_loss)
+    ),
     Case(losses.heatmap_loss, losses.heatmap_loss, (uniform(2, 16, 16), uniform(2, 16, 16)), same(1)),
     Case(
         losses.eye_heatmap_loss,

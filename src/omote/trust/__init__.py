@@ -1,0 +1,1 @@
+"""May I, and can you tell: rights, safety, watermark, credentials (C2PA), audit log."""

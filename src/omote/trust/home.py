@@ -16,7 +16,7 @@ _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 
 
 def trust_folder() -> Path:
-    """Where it is, made or not: `trust` in the folder that `OMOTE_HOME` names, or in the user's data folder."""
+    """Where it is, made or not: `trust` in the folder of `OMOTE_HOME`, or in the user's data folder."""
     home = os.environ.get("OMOTE_HOME")
     if home:
         return Path(home) / "trust"

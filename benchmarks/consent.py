@@ -1,0 +1,66 @@
+"""How often a consent fits the wrong face (FMR), and how often it does not fit its own (FNMR).
+
+    python benchmarks/consent.py --shared ../shared
+
+Faces: photos of real people of data/faces160.csv that are held out (by person), as in benchmarks/identity.py.
+A consent is made of one to five photos of a person who has more, drawn at random a hundred times, and kept as
+it is in a record: quantised. It is then tried with all other photos of that person (FNMR: mean over people: nobody
+shall count more for having more photos) and with the photos of all other people (FMR).
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from identity import DRAWN, embeddings
+from machine import describe
+
+from omote.faces.identity import ArcFace
+from omote.training.data.faces import FaceSet
+from omote.trust.template import FaceTemplate
+from omote.zoo import Networks, Runtime
+
+ROUNDS = 100
+THRESHOLDS = (0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+
+
+def rates(
+    vectors: np.ndarray, person: np.ndarray, photos: int, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """FMR and FNMR at each threshold, and the number of people, of consents made of so many photos."""
+    rng = np.random.default_rng(seed)
+    people = [who for who, count in enumerate(np.bincount(person)) if count > photos]
+    wrong, missed = [], []
+    for who in people:
+        own, others = np.flatnonzero(person == who), np.flatnonzero(person != who)
+        lost = []
+        for _ in range(max(1, ROUNDS // len(own))):
+            drawn = rng.choice(own, photos, replace=False)
+            template = FaceTemplate.of(vectors[drawn]).vector()
+            rest = np.setdiff1d(own, drawn)
+            lost.append([(vectors[rest] @ template < at).mean() for at in THRESHOLDS])
+            wrong.append([(vectors[others] @ template >= at).mean() for at in THRESHOLDS])
+        missed.append(np.mean(lost, 0))
+    return np.mean(wrong, 0), np.mean(missed, 0), len(people)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--shared", type=Path, required=True)
+    options = parser.parse_args()
+    faces = FaceSet.open(options.shared / "data", split="val")
+    real = ~np.isin(faces.columns["source"], DRAWN)
+    network = ArcFace(Networks(runtime=Runtime(threads=1)).open("omote-identity", "identity"))
+    vectors = embeddings(network, faces, lambda pixels: pixels)[real]
+    _, person = np.unique(faces.columns["person"][real], return_inverse=True)
+    print(f"{len(vectors)} held-out photos of {person.max() + 1} real people; {describe()}")
+    print("photos  people  " + "  ".join(f"{'at ' + format(at, '.2f'):>15}" for at in THRESHOLDS))
+    for photos in (1, 2, 3, 5):
+        false, missed, people = rates(vectors, person, photos)
+        cells = (f"{100 * a:.3f} / {100 * b:4.1f} %" for a, b in zip(false, missed, strict=True))
+        print(f"{photos:>6}  {people:>6}  " + "  ".join(f"{cell:>15}" for cell in cells))
+
+
+if __name__ == "__main__":
+    main()

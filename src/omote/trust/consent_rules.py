@@ -1,0 +1,127 @@
+"""Whether a consent allows a job: signed, not revoked, not expired, within its scope, for this face."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy.typing as npt
+
+from omote.errors import InputError, RefusedError
+from omote.trust.consent import Consent, Medium, Scope
+from omote.trust.moments import written
+from omote.trust.template import THRESHOLD
+
+_SKEW = timedelta(days=1)
+"""How far clocks of two computers may differ."""
+
+Reason = Literal["unsigned", "forged", "revoked", "expired", "undated", "scope", "network", "face"]
+
+
+class ConsentRefusedError(RefusedError):
+    """A consent does not allow the job (exit 5).
+
+    Attributes:
+        reason: in one word.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a job wants to use a consent for."""
+
+    medium: Medium
+    project: str | None = None
+
+
+def require_whole(consent: Consent, label: str) -> None:
+    """Make sure that a record is signed and unchanged.
+
+    Raises:
+        ConsentRefusedError: it is unsigned or forged.
+    """
+    if consent.key is None or consent.signature is None:
+        raise ConsentRefusedError("unsigned", f"{label}: is not signed; sign it: omote consent sign {label}")
+    if not consent.whole:
+        raise ConsentRefusedError(
+            "forged",
+            f"{label}: forged: the signature does not fit what the consent says; ask for the original",
+        )
+
+
+def require_consent(
+    consent: Consent,
+    label: str,
+    use: Use,
+    sources: npt.ArrayLike,
+    network: str,
+    moment: datetime,
+    revoked: Container[str],
+) -> None:
+    """Make sure that a record allows a job.
+
+    Args:
+        consent: the record.
+        label: what to call it in messages.
+        use: what it is wanted for.
+        sources: (N, D) embeddings of the faces that are used, each of one photo; none may be another person.
+        network: SHA-256 of the network that the embeddings are of.
+        moment: now.
+        revoked: digests of revoked records.
+
+    Raises:
+        ConsentRefusedError: it does not.
+    """
+    require_whole(consent, label)
+    if consent.sha256 in revoked:
+        raise ConsentRefusedError("revoked", f"{label}: was revoked; {consent.subject} has to agree anew")
+    if moment.date() > consent.scope.until:
+        raise ConsentRefusedError(
+            "expired", f"{label}: expired on {consent.scope.until}; {consent.subject} has to agree anew"
+        )
+    if moment + _SKEW < consent.made:
+        raise ConsentRefusedError(
+            "undated", f"{label}: dated in the future ({written(consent.made)}); set this computer's clock"
+        )
+    _require_scope(consent.scope, label, use)
+    if network != consent.network:
+        raise ConsentRefusedError(
+            "network",
+            f"{label}: made with another identity network; make a new one with this version of Omote",
+        )
+    _require_face(consent, label, sources)
+
+
+def _require_scope(scope: Scope, label: str, use: Use) -> None:
+    if use.medium not in scope.media:
+        raise ConsentRefusedError(
+            "scope", f"{label}: allows {' and '.join(scope.media)}s only, this is a {use.medium}"
+        )
+    if scope.projects and use.project not in scope.projects:
+        told = "no project is named" if use.project is None else f"this is '{use.project}'"
+        raise ConsentRefusedError(
+            "scope", f"{label}: allows {', '.join(scope.projects)} only, {told}: --project NAME"
+        )
+
+
+def _require_face(consent: Consent, label: str, sources: npt.ArrayLike) -> None:
+    try:
+        likeness = consent.face.likeness(sources)
+    except InputError as error:
+        raise ConsentRefusedError("network", f"{label}: {error}") from None
+    if not likeness.size:
+        raise ConsentRefusedError(
+            "face", f"{label}: this swapper takes no source face, so it cannot be compared with the consent's"
+        )
+    strangers = [number for number, cosine in enumerate(likeness, 1) if cosine < THRESHOLD]
+    if strangers:
+        which = f"source {strangers[0]} of {len(likeness)}" if len(likeness) > 1 else "the source"
+        raise ConsentRefusedError(
+            "face",
+            f"{label}: given for another face: {which} is not {consent.subject} (likeness "
+            f"{likeness[strangers[0] - 1]:.2f}, at least {THRESHOLD:.2f}); if so, make a consent of more photos",
+        )

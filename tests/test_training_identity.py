@@ -164,7 +164,7 @@ def test_the_student_sees_other_faces_than_the_teacher_unless_nothing_is_hard(tm
     lesson = trainer.batches.batch(0)
     plain = tiny(
         tmp_path / "plain",
-        *(f"networks.{name}=0" for name in ("mixed", "relit", "glasses", "covered")),
+        *(f"hardships.{name}=0" for name in ("mixed", "relit", "glasses", "covered")),
         *(
             f"augment.{name}=0"
             for name in ("brightness", "contrast", "saturation", "grey", "blur", "shrink", "noise", "jpeg")

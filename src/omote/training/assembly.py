@@ -103,6 +103,7 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
         device,
         person,
         recipe.table("teachers"),
+        recipe.table("hardships"),
         lambda teacher: points_of(faces, teacher, device, where.cache),
     )
     system = build(recipe, task)

@@ -16,6 +16,7 @@ from omote.training.schedule import Schedule
 _TABLES = (
     "data",
     "augment",
+    "hardships",
     "networks",
     "teachers",
     "optimisers",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omote.errors import UsageError
+from omote.tables import from_table
 from omote.training import losses
 from omote.training.data.batches import Batches
 from omote.training.exported import Exported
@@ -38,11 +39,6 @@ class IdentitySettings:
     Attributes:
         maps: inner values of the teacher that the last of the student's maps are to resemble; none if empty.
         map_channels: their channels.
-        mixed: share of faces that are mixed of two, 0..1.
-        relit: share of faces in other light.
-        darkest: the least light.
-        glasses: share of faces that get glasses.
-        covered: share of faces that are partly covered.
     """
 
     widths: tuple[int, ...] = (24, 40, 96, 112)
@@ -52,11 +48,6 @@ class IdentitySettings:
     margin: float = 0.2
     maps: tuple[str, ...] = ()
     map_channels: tuple[int, ...] = ()
-    mixed: float = 0.0
-    relit: float = 0.0
-    darkest: float = 0.25
-    glasses: float = 0.0
-    covered: float = 0.0
 
 
 class Student(SlimIdentity):
@@ -118,11 +109,12 @@ class IdentitySystem:
     once.
 
     Args:
-        settings: of the networks, and of what the student is shown.
-        task: who teaches, and who is in the set.
+        settings: of the networks.
+        task: who teaches, who is in the set, and what the student is shown.
 
     Raises:
-        UsageError: maps are wanted of a teacher that is no network, or their channels are not given.
+        UsageError: maps are wanted of a teacher that is no network, or their channels are not given; or the
+            table `[hardships]` does not fit.
     """
 
     averaged = "student"
@@ -131,6 +123,7 @@ class IdentitySystem:
 
     def __init__(self, settings: IdentitySettings, task: Task) -> None:
         self.settings, self.task = settings, task
+        self.hardships = from_table(Hardships, task.hardships, "identity", "[hardships]", UsageError)
         teacher = task.identities.teacher
         if len(settings.maps) != len(settings.map_channels):
             raise UsageError("[networks] maps and map_channels must be as many")
@@ -147,11 +140,7 @@ class IdentitySystem:
 
     def lessons(self, batches: Batches) -> Lessons:
         """Batches with the teacher's answers, which this system is trained with."""
-        settings = self.settings
-        hardships = Hardships(
-            settings.mixed, settings.glasses, settings.covered, settings.relit, settings.darkest
-        )
-        return Lessons(batches, hardships, self._teach)
+        return Lessons(batches, self.hardships, self._teach)
 
     def prepare(self, batch: Lesson, moment: Moment) -> Answer:
         """Let the student look at the hard faces."""

@@ -19,7 +19,9 @@ Teach = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
 
 @dataclass(frozen=True, slots=True)
 class Hardships:
-    """What is done to the faces that a student sees, beside augmentation. Shares are probabilities, 0..1.
+    """The table `[hardships]`: what is done to the faces that a student sees, beside augmentation.
+
+    Shares are probabilities, 0..1.
 
     Attributes:
         mixed: share of faces that are mixed of two, for the teacher too.

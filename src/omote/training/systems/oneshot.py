@@ -62,6 +62,7 @@ class Task:
         device: where to train.
         person: (N,) int64, who is on each face of the set; empty where there is no set.
         teachers: the recipe's table: role → reference.
+        hardships: the recipe's table: what a student sees harder than its teacher.
         points: meshes of the set's faces as a teacher sees them, (N, 478, 2); see `points_of`.
     """
 
@@ -71,6 +72,7 @@ class Task:
     device: torch.device
     person: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     teachers: Mapping[str, Any] = field(default_factory=dict)
+    hardships: Mapping[str, Any] = field(default_factory=dict)
     points: Callable[[MeshTeacher], Tensor] = lambda _: torch.zeros(0, POINTS, 2)
 
 

@@ -1,0 +1,268 @@
+"""Reading content credentials: who signed what, whether it holds, and the tree of what it was made of."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from omote.media.sniff import reason
+from omote.trust.media_types import UNKNOWN, media_type
+
+if TYPE_CHECKING:
+    import c2pa  # type: ignore[import-untyped]
+
+
+class State(StrEnum):
+    """What became of a record's check, the worst last."""
+
+    VALID = "valid"
+    """Signed by someone whose root is trusted here, and unchanged since."""
+    UNTRUSTED = "untrusted signer"
+    """Unchanged since it was signed, but by someone unknown here: anyone can make such a certificate."""
+    EXPIRED = "expired"
+    """The certificate has ended and no time-stamp tells that the signature is older."""
+    TAMPERED = "tampered"
+    """The file or the record was changed after it was signed."""
+
+
+_UNTRUSTED: Final = frozenset(
+    {"signingCredential.untrusted", "signingCredential.invalid", "signingCredential.ocsp.revoked"}
+)
+_EXPIRED: Final = frozenset(
+    {"signingCredential.expired", "claimSignature.outsideValidity", "timeStamp.outsideValidity"}
+)
+_HARMLESS: Final = frozenset({"timeStamp.untrusted"})
+_MEANING: Final = {
+    "assertion.dataHash.mismatch": "the content was changed after it was signed",
+    "assertion.bmffHash.mismatch": "the content was changed after it was signed",
+    "assertion.boxesHash.mismatch": "the content was changed after it was signed",
+    "assertion.hashedURI.mismatch": "the record was changed after it was signed",
+    "claimSignature.mismatch": "the signature does not fit the record",
+    "ingredient.manifest.mismatch": "the record of an ingredient was changed after it was signed",
+    "signingCredential.untrusted": "the signer's certificate leads to no root that is trusted here",
+    "signingCredential.expired": "the certificate has expired, and no time-stamp tells when it was signed",
+    "signingCredential.invalid": "the certificate may not sign content credentials",
+    "signingCredential.ocsp.revoked": "the certificate was revoked",
+}
+"""Codes of the C2PA specification 2.2, "Validation results", in words."""
+
+_JUMBF_STORE: Final = bytes.fromhex("6332706100110010800000aa00389b71")
+"""The type of a JUMBF box that holds a C2PA manifest store (C2PA specification 2.2, "Manifest store")."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signed a record: organisation and name as the certificate has them, and its serial, decimal."""
+
+    organisation: str
+    name: str
+    serial: str
+    time: str | None
+    """What a time-stamp authority states of the time, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a tree: that of a file, or of something it was made of.
+
+    Attributes:
+        title: what it is called; "" for the file itself.
+        relation: `parentOf`, `componentOf` or `inputTo`; "" for the file itself.
+        state: what became of its check; None for an ingredient that had no credentials.
+        problems: why, in words.
+        signer, generator: who signed it, with which software; None and "" if it had no credentials.
+        actions: what was done, as C2PA's actions.
+        assertions: what else is stated, by label.
+        ingredients: what it was made of.
+    """
+
+    title: str = ""
+    relation: str = ""
+    state: State | None = None
+    problems: tuple[str, ...] = ()
+    signer: Signer | None = None
+    generator: str = ""
+    actions: tuple[Mapping[str, Any], ...] = ()
+    assertions: Mapping[str, Any] = field(default_factory=dict)
+    ingredients: tuple[Record, ...] = ()
+
+    def walk(self, depth: int = 0) -> Iterator[tuple[int, Record]]:
+        """The record and all below it, each with its depth."""
+        yield depth, self
+        for ingredient in self.ingredients:
+            yield from ingredient.walk(depth + 1)
+
+    def broken(self) -> Iterator[Record]:
+        """Those of the tree that are tampered with, this one included."""
+        return (record for _, record in self.walk() if record.state is State.TAMPERED)
+
+
+class UnreadableRecord(Exception):
+    """There is a record, but it or the file around it is too damaged to be read."""
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the record of a file lies that cannot hold one: `film.mkv` has `film.mkv.c2pa` beside it."""
+    return path.with_name(path.name + ".c2pa")
+
+
+def find_sidecar(path: Path) -> Path | None:
+    """The record beside a file: `film.mkv.c2pa`, or `film.c2pa`, as other tools name it."""
+    candidates = (sidecar_path(path), path.with_suffix(".c2pa"))
+    return next((beside for beside in candidates if beside != path and beside.is_file()), None)
+
+
+@contextlib.contextmanager
+def library_context(anchors: bytes, thumbnails: bool = False) -> Iterator[c2pa.Context]:
+    """The C2PA library's settings: whom to trust (roots, PEM), and no connection to anywhere."""
+    import c2pa
+
+    settings = {
+        "version": 1,
+        "verify": {
+            "verify_after_sign": False,  # what lies on the disk is read back instead
+            "verify_trust": True,
+            "remote_manifest_fetch": False,
+            "ocsp_fetch": False,
+        },
+        "trust": {"user_anchors": anchors.decode()},
+        "builder": {"thumbnail": {"enabled": thumbnails}},
+    }
+    with c2pa.Context.from_dict(settings) as context:
+        yield context
+
+
+def read_record(path: Path, sidecar: bytes | None, context: c2pa.Context) -> Record | None:
+    """The record of a file, checked against it.
+
+    Args:
+        path: the file.
+        sidecar: the record if it does not lie inside.
+        context: the library's settings: whom to trust.
+
+    Returns:
+        The tree of records, or None where there is none.
+
+    Raises:
+        UnreadableRecord: there is one, but it cannot be read.
+        OSError: the file cannot be read.
+    """
+    import c2pa
+
+    kind: str | None = media_type(path)
+    if kind == UNKNOWN:
+        kind = None  # the library knows more kinds than those that Omote writes
+    try:
+        with path.open("rb") as file, c2pa.Reader(kind, file, sidecar, context=context) as reader:
+            report = json.loads(reader.json())
+    except c2pa.C2paError as error:
+        if sidecar is None and not _holds_store(path):
+            return None
+        raise UnreadableRecord(reason(error)) from None
+    return _Tree(report).top()
+
+
+def _holds_store(path: Path) -> bool:
+    """Whether the bytes of a manifest store's header stand somewhere in a file."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(_JUMBF_STORE) >= 0
+
+
+class _Tree:
+    """The library's report on a manifest store, taken apart."""
+
+    def __init__(self, report: Mapping[str, Any]) -> None:
+        self.manifests: Mapping[str, Any] = report.get("manifests", {})
+        self.active: str = report.get("active_manifest", "")
+        results = report.get("validation_results") or {}
+        self.failures = (results.get("activeManifest") or {}).get("failure", [])
+        self.later: dict[str, list[Any]] = {}
+        _collect(results, self.later)
+
+    def top(self) -> Record:
+        return self._record("", "", self.active, self.failures, frozenset())
+
+    def _record(
+        self, title: str, relation: str, label: str, failures: list[Any], above: frozenset[str]
+    ) -> Record:
+        """The record of a label; one that is its own ancestor ends the walk."""
+        manifest = self.manifests.get(label, {})
+        state, problems = _judge(failures)
+        signature = manifest.get("signature_info")
+        assertions = {one["label"]: one.get("data") for one in manifest.get("assertions", [])}
+        actions: Mapping[str, Any] = next(
+            (data for name, data in assertions.items() if name.startswith("c2pa.actions") and data), {}
+        )
+        inside = above | {label}
+        return Record(
+            title,
+            relation,
+            state,
+            problems,
+            None if signature is None else _signer(signature),
+            _generator(manifest),
+            tuple(actions.get("actions", ())),
+            assertions,
+            tuple(self._ingredient(one, label, inside) for one in manifest.get("ingredients", [])),
+        )
+
+    def _ingredient(self, ingredient: Mapping[str, Any], parent: str, above: frozenset[str]) -> Record:
+        """An ingredient with what was found when it was taken in, and what has come to light since."""
+        title, relation = ingredient.get("title") or "ingredient", ingredient.get("relationship", "")
+        results = ingredient.get("validation_results") or {}
+        failures = list((results.get("activeManifest") or {}).get("failure", []))
+        failures += ingredient.get("validation_status") or []  # what older records have in its place
+        assertion = f"/c2pa/{parent}/c2pa.assertions/{ingredient.get('label', '')}"
+        failures += self.later.get(assertion, [])
+        label = ingredient.get("active_manifest")
+        if label is None and not failures:
+            return Record(title, relation)
+        if label in above:
+            return Record(title, relation, *_judge(failures))
+        return self._record(title, relation, label or "", failures, above)
+
+
+def _collect(results: Mapping[str, Any], later: dict[str, list[Any]]) -> None:
+    for delta in results.get("ingredientDeltas") or []:
+        address = str(delta.get("ingredientAssertionURI", "")).removeprefix("self#jumbf=")
+        later.setdefault(address, []).extend((delta.get("validationDeltas") or {}).get("failure", []))
+
+
+def _judge(failures: list[Any]) -> tuple[State, tuple[str, ...]]:
+    """The state that follows from the library's failures, and each of them in words, once."""
+    state = State.VALID
+    problems: dict[str, None] = {}
+    order = list(State)
+    for failure in failures:
+        code = str(failure.get("code", ""))
+        if code in _HARMLESS:
+            continue
+        found = (
+            State.UNTRUSTED if code in _UNTRUSTED else State.EXPIRED if code in _EXPIRED else State.TAMPERED
+        )
+        state = max(state, found, key=order.index)
+        problems[_MEANING.get(code) or f"{code}: {failure.get('explanation', '')}"] = None
+    return state, tuple(problems)
+
+
+def _signer(signature: Mapping[str, Any]) -> Signer:
+    return Signer(
+        signature.get("issuer") or "",
+        signature.get("common_name") or "",
+        str(signature.get("cert_serial_number") or ""),
+        signature.get("time"),
+    )
+
+
+def _generator(manifest: Mapping[str, Any]) -> str:
+    """The software that made a record: name and version."""
+    for info in manifest.get("claim_generator_info") or []:
+        if info.get("name"):
+            return f"{info['name']} {info.get('version') or ''}".strip()
+    return str(manifest.get("claim_generator") or "")

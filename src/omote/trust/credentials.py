@@ -277,6 +277,6 @@ def _check(signed: Path, sidecar: bytes | None, key: SigningKey, context: c2pa.C
         why = "it holds no record" if record is None else "; ".join(record.problems)
         raise UnreadableRecord(f"what was written does not verify: {why}")
     return [
-        f"{broken.title}: its content credentials are broken ({'; '.join(broken.problems)}); the record says so"
+        f"{broken.title}: broken content credentials ({'; '.join(broken.problems)}), as the record says"
         for broken in record.broken()
     ]

@@ -4,8 +4,8 @@
 
 Faces: photos of real people of data/faces160.csv that are held out (by person), as in benchmarks/identity.py.
 A consent is made of one to five photos of a person who has more, drawn at random a hundred times, and kept as
-it is in a record: quantised. It is then tried with all other photos of that person (FNMR: mean over people: nobody
-shall count more for having more photos) and with the photos of all other people (FMR).
+it is in a record: quantised. It is then tried with all other photos of that person (FNMR: the mean of all
+people, however many photos each has) and with the photos of all other people (FMR).
 """
 
 import argparse

@@ -123,5 +123,5 @@ def _require_face(consent: Consent, label: str, sources: npt.ArrayLike) -> None:
         raise ConsentRefusedError(
             "face",
             f"{label}: given for another face: {which} is not {consent.subject} (likeness "
-            f"{likeness[strangers[0] - 1]:.2f}, at least {THRESHOLD:.2f}); if so, make a consent of more photos",
+            f"{likeness[strangers[0] - 1]:.2f}, below {THRESHOLD:.2f}); if so, make a consent of more photos",
         )

@@ -77,12 +77,15 @@ class FaceTemplate:
         return unit_vectors(steps)
 
     def likeness(self, embeddings: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Cosine, -1..1, to each of (N, D) embeddings.
+        """Cosine, -1..1, to each of (N, D) embeddings; N may be 0.
 
         Raises:
             InputError: they have another number of dimensions, or the template is none.
         """
-        own, others = self.vector(), unit_vectors(np.atleast_2d(np.asarray(embeddings, np.float32)))
+        own, others = self.vector(), unit_vectors(embeddings)
+        if not others.size:
+            return np.zeros(0)
+        others = np.atleast_2d(others)
         if others.shape[1] != len(own):
             raise InputError(f"the template has {len(own)} numbers, a face has {others.shape[1]}")
         return np.asarray(np.clip(others.astype(np.float64) @ own.astype(np.float64), -1, 1))

@@ -61,12 +61,18 @@ def test_upper_and_lower_face_are_the_face(source, yaw, name):
 @settings(max_examples=20, deadline=None)
 def test_the_mouth_is_in_the_lower_face_and_the_eyes_are_in_the_upper(source, yaw, name):
     face, meshed = in_crop(source, yaw, name)
-    upper, lower, mouth = (area_mask(face, [area], SIZE) for area in AREAS[1:])
+    upper, lower, mouth = (area_mask(face, [area], SIZE) for area in AREAS[1:4])
     assert np.all(lower[mouth > 0] > 0)
     assert 0.03 < (mouth > 0).sum() / (lower > 0).sum() < 0.6
     for contour, mask in ((LEFT_EYE, upper), (RIGHT_EYE, upper), (INNER_LIPS, lower), (INNER_LIPS, mouth)):
         x, y = np.round(meshed.mesh[list(contour), :2].mean(0)).astype(int)
         assert mask[y, x] > 0.5
+    eyes = area_mask(face, ["eyes"], SIZE)
+    assert 0.03 < (eyes > 0).sum() / (upper > 0).sum() < 0.3
+    assert not np.any((eyes > 0) & (mouth > 0))
+    for contour in (LEFT_EYE, RIGHT_EYE):
+        x, y = np.round(meshed.mesh[list(contour), :2].mean(0)).astype(int)
+        assert eyes[y, x] > 0.9
     x, y = np.round(meshed.mesh[1, :2]).astype(int)  # the tip of the nose
     assert upper[y - 2, x] > 0
 
@@ -100,7 +106,7 @@ def test_the_soft_edge_is_a_fraction_of_the_height_of_the_face():
 @pytest.mark.parametrize("yaw", [-30, -15, 0, 15, 30])
 def test_both_sources_tell_the_same_areas(yaw):
     few, many = in_crop("68", yaw)[0], in_crop("mesh", yaw)[0]
-    least = {"face": 0.95, "upper-face": 0.9, "lower-face": 0.95, "mouth": 0.9}
+    least = {"face": 0.95, "upper-face": 0.9, "lower-face": 0.95, "mouth": 0.9, "eyes": 0.85}
     for area in AREAS:
         assert overlap(area_mask(few, [area], SIZE) > 0, area_mask(many, [area], SIZE) > 0) >= least[area]
 

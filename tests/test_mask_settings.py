@@ -148,6 +148,15 @@ def test_the_order_does_not_matter(order):
     assert np.array_equal(masked(maskers=[says[i] for i in order], grow=2, blur=3), plain)
 
 
+def test_what_is_kept_stays_the_targets_whatever_grows():
+    kept = masked(keep=("mouth", "eyes"), face=True, grow=20)
+    free = masked(face=True, grow=20)
+    areas = area_mask(CROP.face, ("mouth", "eyes"), CROP.size)
+    assert not kept[areas == 1].any()
+    assert free[areas == 1].any()
+    np.testing.assert_array_equal(kept[areas == 0], free[areas == 0])
+
+
 def test_several_areas_are_joined_before_they_limit():
     both = masked(areas=("upper-face", "mouth"))
     apart = [masked(areas=(area,)) for area in ("upper-face", "mouth")]

@@ -2,6 +2,8 @@
 
 from omote.compose.blend import BLEND_METHODS, BlendMethod, blend
 from omote.compose.colour import COLOUR_METHODS, ColourMethod, match_colour
+from omote.compose.fading import visibility
+from omote.compose.grain import match_grain
 from omote.compose.mask_settings import MaskSettings, parse_padding
 from omote.compose.masking import Masking
 from omote.compose.masks import box_mask, hull_mask, polygon_mask, smooth_step
@@ -19,9 +21,11 @@ __all__ = [
     "full_scale",
     "hull_mask",
     "match_colour",
+    "match_grain",
     "parse_padding",
     "paste",
     "polygon_mask",
     "smooth_step",
     "to_float",
+    "visibility",
 ]

@@ -1,4 +1,4 @@
-"""Areas of a face that follow from its landmarks: the whole of it, its upper and lower part, the mouth."""
+"""Areas of a face that follow from its landmarks: the whole of it, its upper and lower part, mouth, eyes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ import numpy.typing as npt
 
 from omote.compose.masks import filled_mask, hull_mask
 from omote.errors import UsageError
-from omote.faces.contours import FACE_OVAL, OUTER_LIPS
+from omote.faces.contours import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from omote.faces.face import Face
 
 Array = npt.NDArray[np.float32]
-Area = Literal["face", "upper-face", "lower-face", "mouth"]
+Area = Literal["face", "upper-face", "lower-face", "mouth", "eyes"]
 AREAS: tuple[Area, ...] = get_args(Area)
 
 FEATHER = 0.05
 """Width of the soft inner edge as a fraction of the face's height."""
 MARGIN = 0.05
-"""How far the area of the mouth reaches beyond the lips, as a fraction of the face's height."""
+"""How far the areas of mouth and eyes reach beyond lips and lids, as a fraction of the face's height."""
 
 _MESH_NOSE_BASE = 2
 _POINTS_68 = 68
 _JAW, _BROWS, _NOSE_BASE, _LIPS = slice(0, 17), slice(17, 27), 33, slice(48, 60)
+_EYES = slice(36, 42), slice(42, 48)
 # The 68 points end at the brows. How far the forehead goes on above each of them, as a fraction of the way
 # from the base of the nose to the brows, is taken from the oval of the canonical mesh.
 _FOREHEAD = np.array([0.18, 0.33, 0.36, 0.40, 0.43, 0.43, 0.40, 0.36, 0.33, 0.18], np.float32)
@@ -37,11 +38,13 @@ class Outline:
     Attributes:
         face: (K, 2) points whose convex hull is the face, forehead included.
         lips: (L, 2) points about the lips.
+        eyes: (E, 2) points about each eye.
         nose_base: height (y) at which the nose ends and the upper lip begins.
     """
 
     face: Array
     lips: Array
+    eyes: tuple[Array, Array]
     nose_base: float
 
 
@@ -56,7 +59,8 @@ def outline(face: Face) -> Outline:
     """
     if face.mesh is not None:
         flat = face.mesh[:, :2]
-        return Outline(flat[list(FACE_OVAL)], flat[list(OUTER_LIPS)], float(flat[_MESH_NOSE_BASE, 1]))
+        eyes = flat[list(LEFT_EYE)], flat[list(RIGHT_EYE)]
+        return Outline(flat[list(FACE_OVAL)], flat[list(OUTER_LIPS)], eyes, float(flat[_MESH_NOSE_BASE, 1]))
     points = face.landmarks
     if points is None or len(points) != _POINTS_68:
         raise UsageError("areas of the face need its 478-point mesh or 68 landmarks: choose such a network")
@@ -64,14 +68,15 @@ def outline(face: Face) -> Outline:
     up = brows.mean(0) - points[_NOSE_BASE]
     forehead = brows + _FOREHEAD[:, None] * up
     contour = np.concatenate([points[_JAW], brows, forehead])
-    return Outline(contour, points[_LIPS], float(points[_NOSE_BASE, 1]))
+    eyes = points[_EYES[0]], points[_EYES[1]]
+    return Outline(contour, points[_LIPS], eyes, float(points[_NOSE_BASE, 1]))
 
 
 def area_mask(face: Face, areas: Iterable[Area], size: int) -> Array:
     """Mask of several areas together, with a soft inner edge that does not run between neighbours.
 
     The upper and the lower face meet at the base of the nose and together are the face; the mouth is part
-    of the lower face.
+    of the lower face, the eyes with their lids of the face.
 
     Args:
         face: in the pixels of a crop, in which it stands upright, with mesh or 68 landmarks.
@@ -99,6 +104,9 @@ def area_mask(face: Face, areas: Iterable[Area], size: int) -> Array:
                 filled |= lower
             case "mouth":
                 filled |= lower & (hull_mask(shape.lips, size, grow=MARGIN * height) > 0.5)
+            case "eyes":
+                for eye in shape.eyes:
+                    filled |= whole & (hull_mask(eye, size, grow=MARGIN * height) > 0.5)
     return filled_mask(filled, FEATHER * height)
 
 

@@ -25,7 +25,9 @@ class MaskSettings:
         face: the convex hull of the face's landmarks.
         occlusion: networks that find what lies before the target's face: hands, hair, glasses. A parser
             will do: what it does not take for a face is in the way.
-        areas: areas by landmarks, one or several together: `face`, `upper-face`, `lower-face`, `mouth`.
+        areas: areas by landmarks, one or several together: `face`, `upper-face`, `lower-face`, `mouth`,
+            `eyes`.
+        keep: areas that stay the target's, whatever else is asked for.
         regions: regions that `parser` finds in the swapped face, one or several together; empty for all that
             belong to a face, None for no parser.
         parser: network that finds regions.
@@ -43,6 +45,7 @@ class MaskSettings:
     face: bool = False
     occlusion: tuple[str, ...] = ()
     areas: tuple[Area, ...] = ()
+    keep: tuple[Area, ...] = ()
     regions: tuple[str, ...] | None = None
     parser: str = PARSER
     padding: Padding = (0.0, 0.0, 0.0, 0.0)
@@ -51,7 +54,7 @@ class MaskSettings:
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        for area in self.areas:
+        for area in (*self.areas, *self.keep):
             if area not in AREAS:
                 raise UsageError(f"mask area '{area}': use {', '.join(AREAS)}")
         if len(self.padding) != 4:
@@ -81,7 +84,7 @@ class MaskSettings:
         Args:
             text: parts by commas: `box`, `face`, `occlusion` or `occlusion:xseg_1+xseg_2`, `area:NAME+NAME`,
                 `region` or `region:NAME+NAME`.
-            others: settings that have no place in the text: `padding`, `grow`, `blur`, ...
+            others: settings that have no place in the text: `keep`, `padding`, `grow`, `blur`, ...
 
         Raises:
             UsageError: a part is unknown or said twice.
@@ -108,6 +111,11 @@ class MaskSettings:
             regions=asked.get("region"),
             **others,
         )
+
+
+def parse_areas(text: str) -> tuple[Area, ...]:
+    """Read areas by commas: `eyes,mouth`; none if empty. `MaskSettings` refuses those that there are not."""
+    return tuple(cast(Area, name.strip()) for name in text.split(",")) if text.strip() else ()
 
 
 def parse_padding(text: str, what: str = "mask padding") -> Padding:

@@ -64,7 +64,7 @@ class Masking:
         Raises:
             UsageError: areas are asked for, and a face has no landmarks that tell them.
         """
-        fences = [np.minimum(mask, self._fence(len(mask))) for mask in engine]
+        fences = [np.minimum(mask, self._fence(crop)) for mask, crop in zip(engine, targets, strict=True)]
         shapes = [self._drawn(crop) for crop in targets]
         alive = [i for i, fence in enumerate(fences) if np.minimum(fence, shapes[i]).any()]
         for masker in self._maskers if alive else ():
@@ -75,11 +75,17 @@ class Masking:
                 shapes[index] = np.minimum(shapes[index], found)
         return [np.minimum(fence, self._adjusted(mask)) for fence, mask in zip(fences, shapes, strict=True)]
 
-    def _fence(self, size: int) -> Array:
+    def _fence(self, crop: Crop) -> Array:
+        """The box, less what is kept of the target: nothing grows beyond."""
         settings = self.settings
-        if not settings.box:
-            return box_mask(size, blur=RIM)
-        return box_mask(size, blur=settings.edge / 100, padding=[side / 100 for side in settings.padding])
+        if settings.box:
+            padding = [side / 100 for side in settings.padding]
+            fence = box_mask(crop.size, blur=settings.edge / 100, padding=padding)
+        else:
+            fence = box_mask(crop.size, blur=RIM)
+        if not settings.keep:
+            return fence
+        return np.minimum(fence, 1 - area_mask(crop.face, settings.keep, crop.size))
 
     def _drawn(self, crop: Crop) -> Array:
         """What is asked for of the landmarks."""

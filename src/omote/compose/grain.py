@@ -101,7 +101,7 @@ def _as_sharp(new: Array, plate: Array, inside: npt.NDArray[np.bool_], noise: fl
 
 
 def _less(detail: float, noise: float) -> float:
-    return max(detail**2 - noise**2, 0.0) ** 0.5
+    return float(max(detail**2 - noise**2, 0.0) ** 0.5)
 
 
 def _detail(luma: Array, inside: npt.NDArray[np.bool_]) -> float:

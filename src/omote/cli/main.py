@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from omote._version import __version__
-from omote.cli import batch, dataset, demo, doctor, evaluate, export, faces, jobs, models, swap, train
+from omote.cli import (
+    batch,
+    dataset,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    faces,
+    jobs,
+    keys,
+    models,
+    swap,
+    train,
+    verify,
+)
 from omote.cli.config import load_config
 from omote.cli.console import help_if_alone
 from omote.errors import OmoteError
@@ -34,11 +48,13 @@ app.command("jobs")(jobs.jobs)
 app.command("faces")(faces.faces)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
+app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("export")(export.export)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 
 
 def _version(wanted: bool) -> None:

@@ -21,6 +21,7 @@ from omote.trust import keys
 from omote.trust.keys import SigningKey
 from omote.trust.media_types import EMBEDDING, UNKNOWN, media_type
 from omote.trust.records import (
+    SOFT_BINDING,
     State,
     UnreadableRecord,
     find_sidecar,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 RIGHTS: Final = "org.omote.rights"
 JOB: Final = "org.omote.job"
-SOFT_BINDING: Final = "c2pa.soft-binding"
 _AGENT: Final = {"name": "Omote", "version": __version__}
 _NO_TRAINING: Final = {
     "cawg.ai_training": {"use": "notAllowed"},
@@ -119,12 +119,11 @@ def sign_file(
     require_file(unsigned)
     key = key or keys.signing_key()
     authority = keys.timestamp_authority()
-    roots = keys.anchors() + (key.chain_pem if key.anchored else b"")
     try:
-        with library_context(roots, thumbnails) as context:
+        with library_context(keys.anchors() + key.chain_pem, thumbnails) as context:
             manifest, notes = _sign(unsigned, signed, statement, key, authority, context)
             sidecar = None if media_type(unsigned) in EMBEDDING else manifest
-            notes += _check(signed, sidecar, key, context)
+            notes += _check(signed, sidecar, context)
         return Signed(sidecar, tuple(notes))
     except (OSError, c2pa.C2paError, UnreadableRecord) as error:
         signed.unlink(missing_ok=True)
@@ -265,15 +264,14 @@ def _kept_sidecar(
     }
 
 
-def _check(signed: Path, sidecar: bytes | None, key: SigningKey, context: c2pa.Context) -> list[str]:
+def _check(signed: Path, sidecar: bytes | None, context: c2pa.Context) -> list[str]:
     """Read back what was signed; what is to be noted of its ingredients.
 
     Raises:
         UnreadableRecord: it does not verify.
     """
     record = read_record(signed, sidecar, context)
-    fitting = {State.VALID} if key.anchored else {State.VALID, State.UNTRUSTED}
-    if record is None or record.state not in fitting:
+    if record is None or record.state is not State.VALID:
         why = "it holds no record" if record is None else "; ".join(record.problems)
         raise UnreadableRecord(f"what was written does not verify: {why}")
     return [

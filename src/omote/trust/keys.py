@@ -62,11 +62,6 @@ class SigningKey:
         return str(self.chain[0].serial_number)
 
     @property
-    def anchored(self) -> bool:
-        """Whether the chain reaches a root, so that a reader who trusts the root trusts the signature."""
-        return len(self.chain) > 1 and self.chain[-1].issuer == self.chain[-1].subject
-
-    @property
     def chain_pem(self) -> bytes:
         """All its certificates as PEM."""
         from omote.trust.certificates import pem
@@ -117,22 +112,26 @@ def import_key(chain: Path, key: Path, folder: Path | None = None) -> SigningKey
     """Sign with a key and certificate of one's own from now on.
 
     Args:
-        chain: PEM file of the certificate, then those above it, the root last if it is to be known here.
+        chain: PEM file of the certificate, then that of its issuer, and so on.
         key: PEM file of the private key, not encrypted; may be the same file.
         folder: the trust folder; the user's own unless given.
 
     Raises:
-        InputError: a file cannot be read, holds no such thing, has expired, or key and certificate differ.
+        InputError: a file cannot be read or holds no such thing, key and certificate differ, or the
+            certificate has expired or may not sign content credentials.
     """
     for path in (chain, key):
         require_file(path)
     certificates = [block for name, block in _blocks(chain) if name == b"CERTIFICATE"]
     private = [block for name, block in _blocks(key) if name.endswith(b"PRIVATE KEY")]
-    if not certificates:
-        raise InputError(f"{chain}: holds no PEM certificate")
+    if len(certificates) < 2:
+        raise InputError(
+            f"{chain}: must hold the certificate and that of its issuer, holds {len(certificates)}"
+        )
     if len(private) != 1:
         raise InputError(f"{key}: must hold one PEM private key, holds {len(private)}")
     from omote.trust.certificates import private_pem
+    from omote.trust.trial import require_fit
 
     try:
         content = private_pem(_load_private(private[0])) + b"".join(certificates)
@@ -148,6 +147,7 @@ def import_key(chain: Path, key: Path, folder: Path | None = None) -> SigningKey
         raise InputError(f"{key}: is not the key of the first certificate in {chain}")
     if found.expires <= datetime.now(UTC):
         raise InputError(f"{chain}: the certificate expired on {found.expires:%Y-%m-%d}")
+    require_fit(found, chain)
     while True:
         with contextlib.suppress(FileExistsError):
             return _add(folder, content, len(all_keys(folder)))
@@ -169,10 +169,10 @@ def all_keys(folder: Path | None = None) -> tuple[SigningKey, ...]:
 
 
 def anchors(folder: Path | None = None) -> bytes:
-    """The roots that are trusted here, as PEM: those of one's own keys, and what `anchors.pem` holds."""
+    """The roots that are trusted here, as PEM: the highest certificates of own keys, and `anchors.pem`."""
     from omote.trust.certificates import pem
 
-    own = {key.chain[-1]: None for key in all_keys(folder) if key.anchored}
+    own = {key.chain[-1]: None for key in all_keys(folder)}
     others = b""
     with contextlib.suppress(FileNotFoundError):
         others = (_folder(folder) / _ANCHORS).read_bytes()

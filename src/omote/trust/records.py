@@ -31,6 +31,7 @@ class State(StrEnum):
     """The file or the record was changed after it was signed."""
 
 
+SOFT_BINDING: Final = "c2pa.soft-binding"
 _UNTRUSTED: Final = frozenset(
     {"signingCredential.untrusted", "signingCredential.invalid", "signingCredential.ocsp.revoked"}
 )
@@ -76,6 +77,7 @@ class Record:
         relation: `parentOf`, `componentOf` or `inputTo`; "" for the file itself.
         state: what became of its check; None for an ingredient that had no credentials.
         problems: why, in words.
+        trusted: whether the signature is that of a signer trusted here, whatever became of the content since.
         signer, generator: who signed it, with which software; None and "" if it had no credentials.
         actions: what was done, as C2PA's actions.
         assertions: what else is stated, by label.
@@ -86,6 +88,7 @@ class Record:
     relation: str = ""
     state: State | None = None
     problems: tuple[str, ...] = ()
+    trusted: bool = False
     signer: Signer | None = None
     generator: str = ""
     actions: tuple[Mapping[str, Any], ...] = ()
@@ -97,6 +100,15 @@ class Record:
         yield depth, self
         for ingredient in self.ingredients:
             yield from ingredient.walk(depth + 1)
+
+    @property
+    def mark(self) -> tuple[str, str] | None:
+        """The watermark that it says the pixels carry: algorithm and value; None if it names none."""
+        for name, binding in self.assertions.items():
+            if name.startswith(SOFT_BINDING) and binding:
+                for block in binding.get("blocks") or []:
+                    return str(binding.get("alg")), str(block.get("value"))
+        return None
 
     def broken(self) -> Iterator[Record]:
         """Those of the tree that are tampered with, this one included."""
@@ -205,6 +217,7 @@ class _Tree:
             relation,
             state,
             problems,
+            signature is not None and not any(_spoils_signature(failure) for failure in failures),
             None if signature is None else _signer(signature),
             _generator(manifest),
             tuple(actions.get("actions", ())),
@@ -249,6 +262,10 @@ def _judge(failures: list[Any]) -> tuple[State, tuple[str, ...]]:
         state = max(state, found, key=order.index)
         problems[_MEANING.get(code) or f"{code}: {failure.get('explanation', '')}"] = None
     return state, tuple(problems)
+
+
+def _spoils_signature(failure: Mapping[str, Any]) -> bool:
+    return str(failure.get("code", "")).startswith(("signingCredential.", "claimSignature."))
 
 
 def _signer(signature: Mapping[str, Any]) -> Signer:

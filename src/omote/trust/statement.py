@@ -52,8 +52,8 @@ class BoundMark:
 
     @property
     def value(self) -> str:
-        """The identifier as records hold it: 16 hex digits."""
-        return f"{self.identifier:016x}"
+        """The identifier as records and the audit log hold it: 12 hex digits, 48 bits."""
+        return f"{self.identifier:012x}"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from omote.trust.keys import SigningKey
 from omote.trust.media_types import EMBEDDING, UNKNOWN, media_type
 from omote.trust.records import (
     SOFT_BINDING,
+    DamagedFile,
     State,
     UnreadableRecord,
     find_sidecar,
@@ -125,7 +126,7 @@ def sign_file(
             sidecar = None if media_type(unsigned) in EMBEDDING else manifest
             notes += _check(signed, sidecar, context)
         return Signed(sidecar, tuple(notes))
-    except (OSError, c2pa.C2paError, UnreadableRecord) as error:
+    except (OSError, c2pa.C2paError, UnreadableRecord, DamagedFile) as error:
         signed.unlink(missing_ok=True)
         asked = f"; or {authority} does not answer: omote keys timestamp off" if authority else ""
         raise InputError(f"{name or signed}: cannot be signed ({reason(error)}){asked}") from None

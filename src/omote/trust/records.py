@@ -119,6 +119,10 @@ class UnreadableRecord(Exception):
     """There is a record, but it or the file around it is too damaged to be read."""
 
 
+class DamagedFile(Exception):
+    """The file is damaged or cut short; if it had a record, that is lost."""
+
+
 def sidecar_path(path: Path) -> Path:
     """Where the record of a file lies that cannot hold one: `film.mkv` has `film.mkv.c2pa` beside it."""
     return path.with_name(path.name + ".c2pa")
@@ -163,6 +167,7 @@ def read_record(path: Path, sidecar: bytes | None, context: c2pa.Context) -> Rec
 
     Raises:
         UnreadableRecord: there is one, but it cannot be read.
+        DamagedFile: there is none, in a file that is damaged where one would be.
         OSError: the file cannot be read.
     """
     import c2pa
@@ -174,9 +179,11 @@ def read_record(path: Path, sidecar: bytes | None, context: c2pa.Context) -> Rec
         with path.open("rb") as file, c2pa.Reader(kind, file, sidecar, context=context) as reader:
             report = json.loads(reader.json())
     except c2pa.C2paError as error:
-        if sidecar is None and not _holds_store(path):
+        if sidecar is not None or _holds_store(path):
+            raise UnreadableRecord(reason(error)) from None
+        if isinstance(error, (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported)):
             return None
-        raise UnreadableRecord(reason(error)) from None
+        raise DamagedFile(reason(error)) from None
     return _Tree(report).top()
 
 

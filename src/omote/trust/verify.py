@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omote.errors import InputError
 from omote.media.sniff import require_file
 from omote.trust import keys
 from omote.trust.mark_search import FoundMark, search_mark
 from omote.trust.records import (
+    DamagedFile,
     Record,
     State,
     UnreadableRecord,
@@ -20,6 +21,9 @@ from omote.trust.records import (
     library_context,
     read_record,
 )
+
+if TYPE_CHECKING:
+    import c2pa  # type: ignore[import-untyped]
 
 SearchMark = Callable[[Path], FoundMark | None]
 LookUp = Callable[[str], Mapping[str, Any] | None]
@@ -118,28 +122,45 @@ def verify_file(
     """
     require_file(path)
     own_serials = {key.serial for key in keys.all_keys(folder)}
-    beside: Path | None = None
-    damage: str | None = None
-    record: Record | None = None
     with library_context(keys.anchors(folder)) as context:
-        try:
-            record = read_record(path, None, context)
-            if record is None and (beside := find_sidecar(path)) is not None:
-                record = read_record(path, beside.read_bytes(), context)
-        except UnreadableRecord as error:
-            damage = str(error)
+        reading = _read(path, context)
+    record = reading.record
     found, unsearched = _search(path, search)
     logged = None if found is None else (look_up or _local_log(folder))(found.value)
     own = record is not None and _is_own(record, own_serials)
     agree = _agree(record, found)
-    verdict = _verdict(record, damage, found, agree)
+    verdict = _verdict(reading, found, agree)
     reasons = [
-        *_signature(record, damage, own, beside),
+        *_signature(reading, own),
         *(() if record is None else _history(record)),
         *_watermark(record, found, agree, unsearched, search is not None),
         *_log(logged, verdict),
     ]
-    return Verification(path, verdict, tuple(reasons), record, beside, own, found, agree, logged)
+    return Verification(path, verdict, tuple(reasons), record, reading.sidecar, own, found, agree, logged)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The record, in or beside a file; or why there is none: it cannot be read, or may have been lost."""
+
+    record: Record | None = None
+    sidecar: Path | None = None
+    unreadable: str | None = None
+    lost: str | None = None
+
+
+def _read(path: Path, context: c2pa.Context) -> _Reading:
+    lost, beside = None, None
+    try:
+        try:
+            record = read_record(path, None, context)
+        except DamagedFile as error:
+            record, lost = None, str(error)
+        if record is None and (beside := find_sidecar(path)) is not None:
+            record = read_record(path, beside.read_bytes(), context)
+    except UnreadableRecord as error:
+        return _Reading(sidecar=beside, unreadable=str(error))
+    return _Reading(record, beside, lost=lost)
 
 
 def _search(path: Path, search: SearchMark | None) -> tuple[FoundMark | None, str | None]:
@@ -176,10 +197,9 @@ def _agree(record: Record | None, found: FoundMark | None) -> bool | None:
     return (found.algorithm, found.value) in {one.mark for _, one in record.walk()}
 
 
-def _verdict(
-    record: Record | None, damage: str | None, found: FoundMark | None, agree: bool | None
-) -> Verdict:
-    if damage is not None:
+def _verdict(reading: _Reading, found: FoundMark | None, agree: bool | None) -> Verdict:
+    record = reading.record
+    if reading.unreadable is not None:
         return Verdict.TAMPERED
     if record is None:
         return Verdict.ABSENT if found is None else Verdict.STRIPPED
@@ -194,15 +214,18 @@ def _verdict(
     )
 
 
-def _signature(record: Record | None, damage: str | None, own: bool, beside: Path | None) -> Iterator[str]:
+def _signature(reading: _Reading, own: bool) -> Iterator[str]:
     """Who signed, where that lies, and whether it holds."""
-    if damage is not None:
-        yield f"there is a record, but it cannot be read: it or the file is damaged ({damage})"
+    record = reading.record
+    where = "" if reading.sidecar is None else f", in {reading.sidecar.name}"
+    if reading.unreadable is not None:
+        yield f"there is a record{where}, but it or the file is too damaged to be read ({reading.unreadable})"
         return
     if record is None:
         yield "no content credentials, inside or beside the file"
+        if reading.lost is not None:
+            yield f"the file is damaged or cut short ({reading.lost}): a record may have been lost"
         return
-    where = "" if beside is None else f", in {beside.name}"
     if own:
         yield f"signed by this installation (not on the public trust list){where}"
     elif record.signer is None:

@@ -20,7 +20,7 @@ from omote.trust.consent_rules import ConsentRefusedError, Use
 from omote.trust.revocations import revoke, revoked
 from omote.trust.rights import Rights, RightsStatement, check_rights, require_rights
 from omote.trust.signing import Signer, signed
-from omote.trust.template import THRESHOLD, FaceTemplate
+from omote.trust.template import THRESHOLD, FaceTemplate, odd_one
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NETWORK = "c" * 64
@@ -325,3 +325,9 @@ def test_odd_values_in_a_consent_never_pass_for_signed(key: str, value: object):
         content["body"][key] = value
         found = parsed(json.dumps(content).encode())
         assert found is None or not found.whole
+
+
+def test_the_odd_photo_is_found():
+    assert odd_one(ANNA[None]) is None
+    assert odd_one(np.stack([ANNA, like(ANNA, 0.4)])) is None
+    assert odd_one(np.stack([ANNA, BERT, like(ANNA, 0.8)])) == 1

@@ -12,7 +12,9 @@ import typer
 
 from omote._version import __version__
 from omote.cli import (
+    audit,
     batch,
+    consent,
     dataset,
     demo,
     doctor,
@@ -55,6 +57,8 @@ app.command("export")(export.export)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(consent.app, name="consent")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(wanted: bool) -> None:

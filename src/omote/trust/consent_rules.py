@@ -8,7 +8,7 @@ from typing import Literal
 import numpy.typing as npt
 
 from omote.errors import InputError, RefusedError
-from omote.trust.consent import Consent, Medium, Scope
+from omote.trust.consent import Consent, Medium
 from omote.trust.moments import written
 from omote.trust.template import THRESHOLD
 
@@ -38,21 +38,6 @@ class Use:
     project: str | None = None
 
 
-def require_whole(consent: Consent, label: str) -> None:
-    """Make sure that a record is signed and unchanged.
-
-    Raises:
-        ConsentRefusedError: it is unsigned or forged.
-    """
-    if consent.key is None or consent.signature is None:
-        raise ConsentRefusedError("unsigned", f"{label}: is not signed; sign it: omote consent sign {label}")
-    if not consent.whole:
-        raise ConsentRefusedError(
-            "forged",
-            f"{label}: forged: the signature does not fit what the consent says; ask for the original",
-        )
-
-
 def require_consent(
     consent: Consent,
     label: str,
@@ -62,21 +47,35 @@ def require_consent(
     moment: datetime,
     revoked: Container[str],
 ) -> None:
-    """Make sure that a record allows a job.
-
-    Args:
-        consent: the record.
-        label: what to call it in messages.
-        use: what it is wanted for.
-        sources: (N, D) embeddings of the faces that are used, each of one photo; none may be another person.
-        network: SHA-256 of the network that the embeddings are of.
-        moment: now.
-        revoked: digests of revoked records.
+    """Make sure that a record allows a job: all that follows.
 
     Raises:
         ConsentRefusedError: it does not.
     """
-    require_whole(consent, label)
+    require_valid(consent, label, moment, revoked)
+    require_scope(consent, label, use)
+    require_face(consent, label, sources, network)
+
+
+def require_valid(consent: Consent, label: str, moment: datetime, revoked: Container[str]) -> None:
+    """Make sure that a record is signed, unchanged, not revoked and not expired.
+
+    Args:
+        consent: the record.
+        label: what to call it in messages.
+        moment: now.
+        revoked: digests of revoked records.
+
+    Raises:
+        ConsentRefusedError: it is not.
+    """
+    if consent.key is None or consent.signature is None:
+        raise ConsentRefusedError("unsigned", f"{label}: is not signed; sign it: omote consent sign {label}")
+    if not consent.whole:
+        raise ConsentRefusedError(
+            "forged",
+            f"{label}: forged: the signature does not fit what the consent says; ask for the original",
+        )
     if consent.sha256 in revoked:
         raise ConsentRefusedError("revoked", f"{label}: was revoked; {consent.subject} has to agree anew")
     if moment.date() > consent.scope.until:
@@ -87,16 +86,15 @@ def require_consent(
         raise ConsentRefusedError(
             "undated", f"{label}: dated in the future ({written(consent.made)}); set this computer's clock"
         )
-    _require_scope(consent.scope, label, use)
-    if network != consent.network:
-        raise ConsentRefusedError(
-            "network",
-            f"{label}: made with another identity network; make a new one with this version of Omote",
-        )
-    _require_face(consent, label, sources)
 
 
-def _require_scope(scope: Scope, label: str, use: Use) -> None:
+def require_scope(consent: Consent, label: str, use: Use) -> None:
+    """Make sure that a record is for such a work.
+
+    Raises:
+        ConsentRefusedError: it is not.
+    """
+    scope = consent.scope
     if use.medium not in scope.media:
         raise ConsentRefusedError(
             "scope", f"{label}: allows {' and '.join(scope.media)}s only, this is a {use.medium}"
@@ -108,7 +106,23 @@ def _require_scope(scope: Scope, label: str, use: Use) -> None:
         )
 
 
-def _require_face(consent: Consent, label: str, sources: npt.ArrayLike) -> None:
+def require_face(consent: Consent, label: str, sources: npt.ArrayLike, network: str) -> None:
+    """Make sure that a record is of the faces that are used.
+
+    Args:
+        consent: the record.
+        label: what to call it in messages.
+        sources: (N, D) embeddings, each of one photo; none may be another person.
+        network: SHA-256 of the network that they are of.
+
+    Raises:
+        ConsentRefusedError: it is not, or nobody can tell.
+    """
+    if network != consent.network:
+        raise ConsentRefusedError(
+            "network",
+            f"{label}: made with another identity network; make a new one with this version of Omote",
+        )
     try:
         likeness = consent.face.likeness(sources)
     except InputError as error:
@@ -122,6 +136,7 @@ def _require_face(consent: Consent, label: str, sources: npt.ArrayLike) -> None:
         which = f"source {strangers[0]} of {len(likeness)}" if len(likeness) > 1 else "the source"
         raise ConsentRefusedError(
             "face",
-            f"{label}: given for another face: {which} is not {consent.subject} (likeness "
-            f"{likeness[strangers[0] - 1]:.2f}, below {THRESHOLD:.2f}); if so, make a consent of more photos",
+            f"{label}: given for another face: {which} is not {consent.subject} "
+            f"(likeness {likeness[strangers[0] - 1]:.2f}, below {THRESHOLD:.2f}); if it is, make a consent of "
+            "more photos",
         )

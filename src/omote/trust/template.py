@@ -33,6 +33,9 @@ NETWORK = "omote-identity"
 THRESHOLD = 0.40
 """Least cosine at which two faces count as one person; see `docs/trust.md` for the error rates."""
 
+_ODD = 0.25
+"""Least cosine of a photo to the others that a template is made of: they are few, so the line is lower."""
+
 _SCALE = 127
 _LARGEST = 4096
 
@@ -89,6 +92,22 @@ class FaceTemplate:
         if others.shape[1] != len(own):
             raise InputError(f"the template has {len(own)} numbers, a face has {others.shape[1]}")
         return np.asarray(np.clip(others.astype(np.float64) @ own.astype(np.float64), -1, 1))
+
+
+def odd_one(embeddings: npt.ArrayLike) -> int | None:
+    """Which of several photos shows another face than the rest; None if none does.
+
+    Args:
+        embeddings: (N, D), N ≥ 1, each of one photo.
+    """
+    array = unit_vectors(embeddings)
+    if len(array) < 2:
+        return None
+    # Each against the mean of the others: its own part in the mean would hide it.
+    rest = unit_vectors(array.sum(0) - array)
+    likeness = (array * rest).sum(1)
+    worst = int(likeness.argmin())
+    return worst if likeness[worst] < _ODD else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

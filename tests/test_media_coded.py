@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from omote.media import ColourTags, VideoReader, VideoWriter, changed_box
-from omote.media.coded import _planes, repaint
+from omote.media.coded import planes as planes_of
+from omote.media.coded import repaint
 from omote.media.colour import FromRGB
 
 SIZES = {"even": (96, 64), "odd": (75, 53)}
@@ -36,7 +37,7 @@ def test_the_box_of_what_differs(before: list, after: list, box: tuple[int, ...]
 def noise(rng: np.random.Generator, pixel_format: str, size: tuple[int, int]) -> av.VideoFrame:
     """A frame of noise, so that every trip through RGB leaves traces."""
     frame = av.VideoFrame(*size, pixel_format)
-    for plane in _planes(frame):
+    for plane in planes_of(frame):
         top = 1023 if plane.dtype == np.uint16 else 255
         plane[:] = rng.integers(0, top, plane.shape)
     return frame
@@ -57,7 +58,7 @@ def film(path: Path, pixel_format: str, size: tuple[int, int]) -> Path:
 
 def planes(path: Path) -> list[list[np.ndarray]]:
     with av.open(str(path)) as container:
-        return [[plane.copy() for plane in _planes(frame)] for frame in container.decode(video=0)]
+        return [[plane.copy() for plane in planes_of(frame)] for frame in container.decode(video=0)]
 
 
 def painted(source: Path, target: Path, told: bool) -> None:
@@ -76,13 +77,13 @@ def painted(source: Path, target: Path, told: bool) -> None:
 def test_outside_the_box_every_sample_is_the_decoders(pixel_format: str, size: str) -> None:
     width, height = SIZES[size]
     old = noise(np.random.default_rng(1), pixel_format, SIZES[size])
-    dtype = _planes(old)[0].dtype
+    dtype = planes_of(old)[0].dtype
     pixels = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, (height, width, 3), dtype)
     convert = FromRGB(pixel_format, ColourTags(1, 1, 1, 1))
     part, whole = repaint(old, pixels, BOX, convert), convert(pixels, None)
     x0, y0, x1, y1 = BOX[0] // 4 * 4, BOX[1] // 4 * 4, -(-BOX[2] // 4) * 4, -(-BOX[3] // 4) * 4
     assert (part.color_range, part.colorspace) == (1, 1)
-    for before, here, everywhere in zip(_planes(old), _planes(part), _planes(whole), strict=True):
+    for before, here, everywhere in zip(planes_of(old), planes_of(part), planes_of(whole), strict=True):
         across, down = -(-width // before.shape[1]), -(-height // before.shape[0])
         inside = np.zeros(before.shape, bool)
         inside[y0 // down : -(-y1 // down), x0 // across : -(-x1 // across)] = True

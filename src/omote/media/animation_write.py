@@ -22,7 +22,8 @@ from PIL import GifImagePlugin, Image
 from omote.errors import UsageError
 from omote.media.picture import Picture
 from omote.media.picture_write import encode_image
-from omote.media.types import Frame, MediaInfo
+from omote.media.stamping import Stamp
+from omote.media.types import Frame, MediaInfo, as_pixels
 
 RGBA = NDArray[np.uint8]
 
@@ -54,7 +55,14 @@ class AnimationSink:
     """Writes Frames to an animated picture, each when the next one comes and with it the delay."""
 
     def __init__(
-        self, temporary: Path, suffix: str, info: MediaInfo, *, codec: str | None, quality: float | None
+        self,
+        temporary: Path,
+        suffix: str,
+        info: MediaInfo,
+        *,
+        codec: str | None,
+        quality: float | None,
+        stamp: Stamp | None = None,
     ) -> None:
         if codec is not None and codec.lower() != suffix[1:]:
             raise UsageError(f"a {suffix} file takes no --codec; leave it out or write .mp4, .mkv or .webm")
@@ -66,7 +74,7 @@ class AnimationSink:
             )
         if info.bit_depth > 8:
             self.warnings.append(f"{info.path.name}: {info.bit_depth} bits become 8")
-        self._info = info
+        self._info, self._stamp = info, stamp
         self._file = temporary.open("wb")
         loop = 0 if info.loop is None else info.loop
         self._format: _Format
@@ -92,6 +100,8 @@ class AnimationSink:
             alpha = None if alpha is None else ((alpha.astype(np.uint32) + 128) // 257).astype(np.uint8)
         if alpha is None:
             alpha = np.full(pixels.shape[:2], 255, np.uint8)
+        if self._stamp is not None:
+            pixels = as_pixels(self._stamp.mark(pixels))
         rgba = np.dstack([pixels, alpha]).astype(np.uint8)
         if self._waiting is not None:
             self._store(frame.pts * frame.time_base, rgba)

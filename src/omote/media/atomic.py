@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -83,6 +85,32 @@ class AtomicFile:
             self.discard()
 
 
+@contextlib.contextmanager
+def workplace(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target` for what becomes of it in several steps; removed at the end.
+
+    Like the hidden files, one left behind by a killed run is swept away by the next for the same target.
+
+    Raises:
+        InputError: the folder of the target is missing or cannot be written.
+    """
+    lock = AtomicFile(target)  # never committed: it says that this run lives
+    folder = _folder_of(lock.path)
+    try:
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise InputError(f"{target}: cannot be written ({reason(error)})") from None
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.discard()
+
+
+def _folder_of(lock: Path) -> Path:
+    return lock.with_name(f"{lock.name}.d")
+
+
 def _create(target: Path) -> tuple[Path, int]:
     """Make and lock a hidden file; another one if a run that sweeps got hold of it before it was locked."""
     while True:
@@ -108,15 +136,17 @@ def _short(name: str) -> str:
 
 
 def _sweep(target: Path) -> None:
-    """Remove temporary files of dead runs for the same target."""
+    """Remove temporary files and folders of dead runs for the same target."""
     for left in target.parent.glob(f".{_escape(_short(target.name))}.*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             if fcntl is None:
                 left.unlink()
+                shutil.rmtree(_folder_of(left), ignore_errors=True)
                 continue
             handle = os.open(left, os.O_RDWR)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(_folder_of(left), ignore_errors=True)
                 left.unlink()
             finally:
                 os.close(handle)

@@ -52,14 +52,14 @@ def repaint(frame: VideoFrame, pixels: Pixels, box: Box, convert: FromRGB) -> Vi
         convert: makes frames of this frame's pixel format.
     """
     made = VideoFrame(frame.width, frame.height, frame.format.name)
-    for old, new in zip(_planes(frame), _planes(made), strict=True):
+    for old, new in zip(planes(frame), planes(made), strict=True):
         new[:] = old
     x0, y0, x1, y1 = box
     if x1 > x0:
         left, top = x0 // _GRID * _GRID, y0 // _GRID * _GRID
         right, bottom = min(frame.width, -(-x1 // _GRID) * _GRID), min(frame.height, -(-y1 // _GRID) * _GRID)
         part = convert(pixels[top:bottom, left:right], None)
-        for whole, piece in zip(_planes(made), _planes(part), strict=True):
+        for whole, piece in zip(planes(made), planes(part), strict=True):
             across, down = -(-frame.width // whole.shape[1]), -(-frame.height // whole.shape[0])
             y, x = top // down, left // across
             whole[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
@@ -67,11 +67,11 @@ def repaint(frame: VideoFrame, pixels: Pixels, box: Box, convert: FromRGB) -> Vi
     return made
 
 
-def _planes(frame: VideoFrame) -> list[NDArray[np.uint8] | NDArray[np.uint16]]:
-    """The samples of each plane, (H, W), as views."""
+def planes(frame: VideoFrame, first: int | None = None) -> list[NDArray[np.uint8] | NDArray[np.uint16]]:
+    """The samples of each plane, or of the first so many, (H, W), as views. A plane is of one component."""
     deep = max(component.bits for component in frame.format.components) > 8
     views = []
-    for plane in frame.planes:
+    for plane in frame.planes[:first]:
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height]
         samples = rows.view(np.uint16) if deep else rows
         views.append(samples[:, : plane.width])

@@ -14,8 +14,9 @@ from av.video.stream import VideoStream
 from omote.errors import UsageError
 from omote.media import encoders, hdr
 from omote.media.coded import repaint, repaintable
-from omote.media.colour import FromRGB, has_alpha, tags_for
-from omote.media.types import Frame, MediaInfo
+from omote.media.colour import FromRGB, has_alpha, is_full_range, tags_for
+from omote.media.stamping import Stamp, has_luma_plane, stamp_luma
+from omote.media.types import Frame, MediaInfo, as_pixels
 
 _LONGEST_DELAY = 60  # seconds that an encoder may decode a picture before it is shown, and more than any does
 
@@ -23,7 +24,8 @@ _LONGEST_DELAY = 60  # seconds that an encoder may decode a picture before it is
 class FrameEncoder:
     """Encodes the frames of a film for a container; the same film and settings give the same track.
 
-    `target` is only named in messages. `warnings` tells what of the source the encoder cannot hold.
+    `target` is only named in messages. A `stamp` marks every frame. `warnings` tells what of the source the
+    encoder cannot hold.
     """
 
     def __init__(
@@ -34,9 +36,10 @@ class FrameEncoder:
         entry: encoders.Encoder,
         quality: float | None,
         preset: str | None,
+        stamp: Stamp | None = None,
     ) -> None:
         self._target, self._muxer, self._info, self._entry = target, muxer, info, entry
-        self._quality = quality
+        self._quality, self._stamp = quality, stamp
         self._options = entry.options(quality, preset)
         beside = entry.family == "vp9" and muxer == "mp4"  # VP9 keeps alpha beside the pictures
         pixel_format = encoders.pixel_format(entry, info, alpha=not beside)
@@ -110,7 +113,17 @@ class FrameEncoder:
         return [self._timed(packet) for packet in self._stream.encode(None)]
 
     def _picture(self, frame: Frame) -> VideoFrame:
-        """The frame as the encoder takes it; what did not change comes from the decoder if it can."""
+        """The frame as the encoder takes it, marked."""
+        if self._stamp is None:
+            return self._unmarked(frame)
+        if not has_luma_plane(self.pixel_format):
+            return self._convert(as_pixels(self._stamp.mark(frame.pixels)), frame.alpha)
+        picture = self._unmarked(frame)
+        stamp_luma(picture, self._stamp, full_range=is_full_range(self._tags, self.pixel_format))
+        return picture
+
+    def _unmarked(self, frame: Frame) -> VideoFrame:
+        """A new frame as the encoder takes it; what did not change comes from the decoder if it can."""
         coded, changed = frame.coded, frame.changed
         same = self._tags == self._info.colour and frame.alpha is None
         if coded is not None and changed is not None and same and repaintable(coded, self.pixel_format):

@@ -16,6 +16,7 @@ from omote.media import encoders, matroska
 from omote.media.containers import Container
 from omote.media.film_encode import FrameEncoder
 from omote.media.sniff import reason
+from omote.media.stamping import Stamp
 from omote.media.tracks import TrackCopier, kept_metadata
 from omote.media.types import Frame, MediaInfo
 
@@ -55,12 +56,13 @@ class FilmSink:
         entry: encoders.Encoder,
         quality: float | None,
         preset: str | None,
+        stamp: Stamp | None = None,
     ) -> None:
         self._temporary, self._target = temporary, target
         self._info, self._span = info, span
         self._muxer = container.muxer
         self._tracks: TrackCopier | None = None
-        self._encoder = FrameEncoder(target, self._muxer, info, entry, quality, preset)
+        self._encoder = FrameEncoder(target, self._muxer, info, entry, quality, preset, stamp)
         self.warnings = list(self._encoder.warnings)
         self._copied = False
         self._aspect_room = (

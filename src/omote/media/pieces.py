@@ -27,6 +27,7 @@ from omote.media.film_encode import FrameEncoder, require_later
 from omote.media.film_write import AV_ERRORS
 from omote.media.sealed import SealedFile, SealedWriter
 from omote.media.sniff import reason
+from omote.media.stamping import Stamp
 from omote.media.types import Frame, MediaInfo
 from omote.media.writer import VideoWriter
 
@@ -35,12 +36,13 @@ _HEADER = struct.Struct("<qQ?")  # presentation time, duration, key frame
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the pieces of a film are encoded: for which output, by which encoder, how well and how fast."""
+    """How pieces of a film are encoded: for which output, by which encoder, how well and fast, how marked."""
 
     output: Path
     codec: str | None = None
     quality: float | None = None
     preset: str | None = None
+    stamp: Stamp | None = None
 
     def joinable(self, info: MediaInfo) -> bool:
         """Whether pieces can be joined by packet copy: not animations, nor VP9 with transparency."""
@@ -54,7 +56,14 @@ class Encoding:
 
     def writer(self, film: CutFilm | MediaInfo) -> VideoWriter:
         """What writes the output."""
-        return VideoWriter(self.output, film, codec=self.codec, quality=self.quality, preset=self.preset)
+        return VideoWriter(
+            self.output,
+            film,
+            codec=self.codec,
+            quality=self.quality,
+            preset=self.preset,
+            stamp=self.stamp,
+        )
 
 
 class PieceWriter:
@@ -68,7 +77,13 @@ class PieceWriter:
         container = CONTAINERS[encoding.output.suffix.lower()]
         entry = choose(encoding.output, container, film.info, encoding.codec)
         self._encoder = FrameEncoder(
-            encoding.output, container.muxer, film.info, entry, encoding.quality, encoding.preset
+            encoding.output,
+            container.muxer,
+            film.info,
+            entry,
+            encoding.quality,
+            encoding.preset,
+            encoding.stamp,
         )
         # Opened for the flags that this container asks of an encoder; nothing is ever written to it.
         self._container = av.open(io.BytesIO(), "w", format=container.muxer)

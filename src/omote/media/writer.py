@@ -19,6 +19,7 @@ from omote.media.film_write import AV_ERRORS, FilmSink
 from omote.media.integrity import require_whole
 from omote.media.reader import VideoReader
 from omote.media.sniff import reason, sniff
+from omote.media.stamping import Stamp
 from omote.media.types import Frame, MediaInfo
 
 
@@ -43,6 +44,7 @@ class VideoWriter:
     `codec` is a name from ENCODERS; the default is the source's own family, else what the container usually
     holds, at visually lossless quality. `quality` is 0..100, `preset` one of PRESETS. The suffix of `path`
     says which container: .mp4 .m4v .mov .mkv .webm .avi .ts .m2ts, or the animated pictures .gif .webp .apng.
+    A `stamp` marks every frame that is written; see `omote.media.stamping`.
 
     The file appears at `path` when the context is left without an exception, verified and by atomic rename;
     otherwise nothing appears. The target folder, encoder and container are tried on construction: UsageError
@@ -58,6 +60,7 @@ class VideoWriter:
         codec: str | None = None,
         quality: float | None = None,
         preset: str | None = None,
+        stamp: Stamp | None = None,
     ) -> None:
         self.path = Path(path)
         self.frames = 0
@@ -72,10 +75,12 @@ class VideoWriter:
         self._sink: _Sink
         try:
             if container is None or entry is None:
-                self._sink = AnimationSink(self._file.path, suffix, info, codec=codec, quality=quality)
+                self._sink = AnimationSink(
+                    self._file.path, suffix, info, codec=codec, quality=quality, stamp=stamp
+                )
             else:
                 self._sink = FilmSink(
-                    self._file.path, self.path, container, info, span, entry, quality, preset
+                    self._file.path, self.path, container, info, span, entry, quality, preset, stamp
                 )
         except BaseException:
             self._file.discard()

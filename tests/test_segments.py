@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -18,10 +19,10 @@ from omote.media.cutting import CutFilm, Segment, SegmentReader, cut_film
 from omote.media.pieces import Encoding, PieceWriter, join
 from omote.media.sealed import SealedFile, SealedWriter
 from omote.pipelines import JobFolder, SwapSettings
-from omote.pipelines.follow import follow_largest
-from omote.pipelines.found import pack_faces, unpack_faces
+from omote.pipelines.cuts import Seen, thumbnail
+from omote.pipelines.found import pack_seen, unpack_seen
+from omote.pipelines.meant import Role, meant_faces
 from omote.pipelines.segments import FilmOrder, swap_tasks
-from omote.pipelines.steady import steady
 from tests.media_files import look, make_film
 from tests.shared_data import SHARED, needs_shared
 from tests.synthetic import posed_face
@@ -269,23 +270,26 @@ def test_segments_know_the_whole_film(tmp_path: Path):
     for number in range(12):
         left, right = posed_face((120, 190), 60), posed_face((320, 190), 60 + 3 * (number >= 5))
         trembling = [replace(face, mesh=face.mesh + rng.normal(0, 0.3, (478, 3))) for face in (left, right)]
-        frames.append([trembling[number >= 5], trembling[number < 5]])  # the larger one comes first
+        larger_first = [trembling[number >= 5], trembling[number < 5]]
+        frames.append(Seen(larger_first, thumbnail(rng.integers(0, 9, (90, 160, 3), np.uint8))))
     folder = JobFolder(tmp_path)
     (tmp_path / "faces").mkdir()
     pieces = [range(3), range(3, 6), range(6, 7), range(7, 12)]
     for number, piece in enumerate(pieces):
         with SealedWriter(folder.faces(number)) as file:
-            file.add(pack_faces([frames[place] for place in piece]))
+            file.add(pack_seen([frames[place] for place in piece]))
             file.seal({"stamps": [10 * place for place in piece]})
     film = CutFilm(MediaInfo(Path("film"), "film", "", "", 1, 1), tuple(Segment((0, 0), 0) for _ in pieces))
-    tasks = list(swap_tasks(FilmOrder((), SwapSettings(), film, folder, Encoding(Path("out.mp4")))))
+    order = FilmOrder((), SwapSettings(), film, folder, Encoding(Path("out.mp4")))
+    tasks = list(swap_tasks(order, SimpleNamespace(largest=True, cast=lambda found, path: None)))
     assert [task.number for task in tasks] == [0, 1, 2, 3]
     meant = [item for task in tasks for item in task.meant]
-    expected = list(steady(follow_largest((10 * place, faces) for place, faces in enumerate(frames))))
+    expected = list(meant_faces(((10 * place, seen) for place, seen in enumerate(frames)), largest=True))
     assert [stamp for stamp, _ in meant] == [stamp for stamp, _ in expected] == list(range(0, 120, 10))
-    for (_, (one,)), (_, (other,)) in zip(meant, expected, strict=True):
-        assert one.box[0] < 200
-        assert np.array_equal(one.mesh, other.mesh)
+    for (_, one), (_, other) in zip(meant, expected, strict=True):
+        assert one.faces[0].box[0] < 200
+        assert np.array_equal(one.faces[0].mesh, other.faces[0].mesh)
+        assert one.roles == other.roles == [Role()]
 
 
 def test_found_faces_come_back_as_they_were():
@@ -298,12 +302,15 @@ def test_found_faces_come_back_as_they_were():
         track=3,
     )
     frames = [[], [plain, full], [], [full]]
-    back = unpack_faces(pack_faces(frames))
-    assert [len(faces) for faces in back] == [0, 2, 0, 1]
-    for old, new in zip(itertools.chain(*frames), itertools.chain(*back), strict=True):
+    small = [np.full((18, 32, 3), number, np.uint8) for number in range(4)]
+    back = unpack_seen(pack_seen([Seen(*pair) for pair in zip(frames, small, strict=True)]))
+    assert [len(seen.faces) for seen in back] == [0, 2, 0, 1]
+    assert all(np.array_equal(seen.thumbnail, one) for seen, one in zip(back, small, strict=True))
+    faces = [seen.faces for seen in back]
+    for old, new in zip(itertools.chain(*frames), itertools.chain(*faces), strict=True):
         for name in Face.__slots__:
             a, b = getattr(old, name), getattr(new, name)
             assert np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b, name
             assert type(a) is type(b)
     with pytest.raises(InputError):
-        unpack_faces(b"no faces")
+        unpack_seen(b"no faces")

@@ -22,3 +22,7 @@ Device = Annotated[str, typer.Option(help="cpu, cuda[:N], tensorrt[:N], coreml, 
 Precision = Annotated[str, typer.Option(help="fp32, or fp16 on devices that can halve a network.")]
 MaxPixels = Annotated[int, typer.Option(help="Refuse pictures and frames larger than this.")]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="File to make.", show_default=False)]
+Recogniser = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="Network that knows people again, or a file.")
+]
+Likeness = Annotated[float, typer.Option(help="Least likeness of two groups of faces of one person, 0 to 1.")]

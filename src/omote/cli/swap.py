@@ -23,6 +23,27 @@ def swap(
         str, typer.Option(help="Target face: largest, all, left, right, a number, or 'near X,Y'.")
     ] = "largest",
     source_face: Annotated[str, typer.Option(help="Face of the source photo; the same rules.")] = "largest",
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE:PERSON",
+            help="Whose face a person gets; repeatable. PERSON is a number of `omote people`, or a photo; "
+            "several photos of SOURCE are joined by +.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PERSON", help="Of the others, who gets the face of SOURCE; repeatable."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--except", "--exclude", metavar="PERSON", help="Who keeps his face; repeatable."),
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A TOML file with --map, --only and --except of a whole film.")
+    ] = None,
+    recogniser: options.Recogniser = "omote-identity",
+    likeness: options.Likeness = 0.4,
     swapper: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="mesh, a swapper of the catalogue, a file, a plug-in.")
     ] = "mesh",
@@ -40,6 +61,9 @@ def swap(
             "lower-face, mouth), region[:NAME+...]."
         ),
     ] = "box",
+    keep: Annotated[
+        str, typer.Option(metavar="AREAS", help="What stays the target's: eyes, mouth, upper-face, ...")
+    ] = "",
     mask_parser: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Network that finds the regions of the mask.")
     ] = "bisenet_resnet_34",
@@ -60,8 +84,14 @@ def swap(
         str | None,
         typer.Option(help="Colour transfer: none, reinhard, transport, light [default: the engine's]"),
     ] = None,
+    grain: Annotated[
+        float, typer.Option(help="How much of the target's softness and noise it takes on, 0 to 1.")
+    ] = 1.0,
     blend: Annotated[str, typer.Option(help="Blending: feather, multiband, poisson.")] = "feather",
     opacity: Annotated[float, typer.Option(help="0 (as it was) to 1 (the new face in full).")] = 1.0,
+    fade: Annotated[
+        bool, typer.Option("--fade/--no-fade", help="Fade faces in profile, or looking far down.")
+    ] = True,
     allow_no_face: Annotated[
         bool, typer.Option("--allow-no-face", help="Copy a target without a face through.")
     ] = False,
@@ -106,10 +136,23 @@ def swap(
 ) -> None:
     """Put the face of SOURCE into TARGET, a photo or film."""
     from omote.errors import UsageError
-    from omote.pipelines import SETTING_NAMES, SwapSettings, previews, refuse_overwriting, swap_file
+    from omote.pipelines import (
+        SETTING_NAMES,
+        SwapSettings,
+        previews,
+        read_mapping,
+        refuse_overwriting,
+        swap_file,
+    )
 
     given: dict[str, Any] = dict(locals())
-    if len(inputs) < 2 and swapper == "mesh":  # a DFM network knows its person already
+    if mapping is not None:
+        said = read_mapping(mapping)
+        given |= {name: [*(given[name] or ()), *getattr(said, name)] for name in ("map", "only", "exclude")}
+        inputs = [*said.source, *inputs]
+    given |= {name: tuple(given[name] or ()) for name in ("map", "only", "exclude")}
+    # A DFM network knows its person already.
+    if len(inputs) < 2 and swapper == "mesh" and not given["map"]:
         raise UsageError("give a source photo and a target: omote swap SOURCE... TARGET -o OUTPUT")
     if record is not None:
         refuse_overwriting([*inputs, output], record)

@@ -15,9 +15,11 @@ from omote.engines.swapper import Swapper
 from omote.errors import UsageError
 from omote.faces.detectors import ANGLES, Turned, make_detector
 from omote.faces.finder import FaceFinder
+from omote.faces.identity import RECOGNISERS
 from omote.faces.landmarks import LANDMARKERS
 from omote.faces.mesh import FaceMesh
-from omote.pipelines.settings import FindSettings, SwapSettings
+from omote.faces.protocols import Recogniser
+from omote.pipelines.settings import FindSettings, PeopleSettings, SwapSettings
 from omote.zoo import Networks, Runtime, Store
 from omote.zoo.networks import is_file
 
@@ -75,6 +77,17 @@ def make_source_finder(settings: FindSettings, networks: Networks) -> FaceFinder
     """
     angles = sorted({0, *_angles(settings.detector_angles)})
     return make_finder(replace(settings, smallest=0, detector_angles=",".join(map(str, angles))), networks)
+
+
+def make_recogniser(settings: PeopleSettings, networks: Networks) -> Recogniser:
+    """Make what knows people again.
+
+    Raises:
+        UsageError: a network of that name does not exist.
+        ModelError: a network is not on this machine, or does not meet its contract.
+    """
+    network = networks.open(settings.recogniser, "identity")
+    return RECOGNISERS[network.card.adapter](network)
 
 
 def make_swapper(settings: SwapSettings, networks: Networks) -> Swapper[Any]:

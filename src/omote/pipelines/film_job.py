@@ -46,11 +46,15 @@ class FilmRequest:
         """The command that goes on with the job."""
         said = ["omote", "swap", *(str(path.absolute()) for path in (*self.sources, self.target))]
         said += ["--output", str(self.output.absolute())]
+        casting = self.settings.casting.options()
         for setting in fields(SwapSettings):
             value = getattr(self.settings, setting.name)
-            if value != setting.default:
-                option = "--" + setting.name.replace("_", "-")
-                said += [option] if value is True else [option, str(value)]
+            option = "--" + setting.name.replace("_", "-")
+            if setting.name in casting:
+                said += [word for entry in casting[setting.name] for word in (option, entry)]
+            elif value != setting.default:
+                flag = {True: [option], False: ["--no-" + option[2:]]}
+                said += flag[value] if isinstance(value, bool) else [option, str(value)]
         return shlex.join([*said, "--resume"])
 
 
@@ -124,9 +128,8 @@ def swap_in_segments(
         description = JobDescription.of(request.sources, request.target, settings, cards)
         order = _begin(request, info, description, folder)
         workers: Workers = ThisProcess(order, job) if settings.workers == 1 else Processes(order)
-        del job  # the networks of other processes are their own
         try:
-            counts = _work(order, workers, report)
+            counts = _work(order, job, workers, report)
         except BaseException as error:
             if _hopeless(error, request.target) or not any(folder.counts()[:2]):
                 folder.remove()
@@ -167,7 +170,7 @@ def _begin(
     return FilmOrder(request.sources, settings, film, folder, request.encoding)
 
 
-def _work(order: FilmOrder, workers: Workers, report: Reporter) -> Counts:
+def _work(order: FilmOrder, job: Job, workers: Workers, report: Reporter) -> Counts:
     film, folder = order.film, order.folder
     numbers = range(len(film.segments))
     found = {n for n in numbers if whole(folder.faces(n)) is not None}
@@ -183,7 +186,7 @@ def _work(order: FilmOrder, workers: Workers, report: Reporter) -> Counts:
         notes = _require_faces(order)
         before = film.frames + kept
         workers.run(
-            (task for task in swap_tasks(order) if task.number not in made),
+            (task for task in swap_tasks(order, job) if task.number not in made),
             lambda done: report(Progress(min((before + done) // 2, film.frames), film.frames)),
         )
     pieces = [folder.piece(n) for n in numbers if SealedFile(folder.faces(n)).head["stamps"]]

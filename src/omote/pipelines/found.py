@@ -1,4 +1,4 @@
-"""The faces of many frames as one block of bytes, exactly as they were found."""
+"""What was found in many frames as one block of bytes, exactly as it was found."""
 
 import io
 from collections.abc import Sequence
@@ -9,15 +9,17 @@ import numpy as np
 
 from omote.errors import InputError
 from omote.faces.face import Face
+from omote.pipelines.cuts import Seen
 
 _OPTIONAL = ("mesh", "presence", "pose", "landmarks", "embedding", "track")
 
 
-def pack_faces(frames: Sequence[Sequence[Face]]) -> bytes:
-    """The faces of each frame as NumPy arrays in one block, without pickled objects."""
-    faces = [face for frame in frames for face in frame]
+def pack_seen(frames: Sequence[Seen]) -> bytes:
+    """The faces and thumbnails of frames as NumPy arrays in one block, without pickled objects."""
+    faces = [face for frame in frames for face in frame.faces]
     arrays: dict[str, Any] = {
-        "counts": np.array([len(frame) for frame in frames], np.int64),
+        "counts": np.array([len(frame.faces) for frame in frames], np.int64),
+        "thumbnails": np.array([frame.thumbnail for frame in frames], np.uint8),
         "box": np.array([face.box for face in faces], np.float32),
         "score": np.array([face.score for face in faces], np.float64),
         "points": np.array([face.points for face in faces], np.float32),
@@ -32,8 +34,8 @@ def pack_faces(frames: Sequence[Sequence[Face]]) -> bytes:
     return block.getvalue()
 
 
-def unpack_faces(block: bytes) -> list[list[Face]]:
-    """What `pack_faces` was given. Raises InputError if the block is not what that makes."""
+def unpack_seen(block: bytes) -> list[Seen]:
+    """What `pack_seen` was given. Raises InputError if the block is not what that makes."""
     try:
         with np.load(io.BytesIO(block), allow_pickle=False) as stored:
             arrays = dict(stored)
@@ -47,7 +49,8 @@ def unpack_faces(block: bytes) -> list[list[Face]]:
                 for face, there in zip(faces, has, strict=True)
             ]
         ends = np.cumsum(arrays["counts"])
-        return [faces[end - count : end] for count, end in zip(arrays["counts"], ends, strict=True)]
+        rows = zip(arrays["counts"], ends, arrays["thumbnails"], strict=True)
+        return [Seen(faces[end - count : end], thumbnail) for count, end, thumbnail in rows]
     except (ValueError, KeyError, OSError, StopIteration, EOFError) as error:
         raise InputError(f"found faces cannot be read back ({error})") from None
 

@@ -1,40 +1,46 @@
-"""One person's face for any number of pictures: find, swap, compose, restore."""
+"""The faces of one or more people for any number of pictures: find, swap, compose, restore."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from omote.compose import blend, match_colour, paste, to_float
+from omote.compose import blend, match_colour, match_grain, paste, to_float, visibility
 from omote.compose.restore import restore_face
 from omote.engines.swapper import Source, Swapper
 from omote.errors import InputError, NoFaceError
 from omote.faces.align import align
-from omote.faces.face import Face
+from omote.faces.face import Array, Face
 from omote.faces.finder import FaceFinder
+from omote.faces.identity import identify, unit_vectors
 from omote.faces.select import Selection
-from omote.media import open_image, probe
+from omote.media import Frame, open_image, probe
+from omote.pipelines.casting import CastPeople
 from omote.pipelines.choose import (
     make_finder,
     make_masking,
+    make_recogniser,
     make_restorer,
     make_source_finder,
     make_swapper,
     open_networks,
 )
 from omote.pipelines.clock import StageClock
+from omote.pipelines.cuts import Seen, thumbnail
+from omote.pipelines.meant import Meant, Role
+from omote.pipelines.people import faces_as_people, people_of, see
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.together import apart
 from omote.zoo import Card, Networks
 
 
 class Job:
-    """One source person and one set of settings, ready to swap faces in any number of pictures.
+    """Source people and one set of settings, ready to swap faces in any number of pictures.
 
     Args:
-        sources: photos of the person; several are averaged.
+        sources: photos of a person; several are averaged. May be none if `settings.map` names sources.
         settings: see `SwapSettings`.
         swapper: the engine; the one that the settings name unless given.
         networks: where networks are opened; catalogue and store of this machine unless given.
@@ -65,7 +71,12 @@ class Job:
             Selection.parse(settings.source_face, "--source-face"),
             make_source_finder(settings, self.networks),
         )
-        self.identity = self.swapper.identity([self._source(path, chosen, finder) for path in sources])
+        self.sources, self.casting = tuple(sources), settings.casting
+        self.identities = [
+            self.swapper.identity([self._source(path, chosen, finder) for path in photos])
+            for photos in self.casting.identities(sources)
+        ]
+        self.recogniser = make_recogniser(settings, self.networks) if self.casting else None
 
     @property
     def cards(self) -> tuple[Card, ...]:
@@ -90,36 +101,100 @@ class Job:
         with self.clock.stage("find"):
             return self.finder.find(pixels, self.selection)
 
-    def find_rivals(self, pixels: npt.NDArray[Any]) -> list[Face]:
-        """Find the faces that may be meant in one frame of a film; see `FaceFinder.find_rivals`."""
+    def see(self, frame: Frame) -> Seen:
+        """Find the faces that may be meant in one frame of a film; with people to tell apart, all of them."""
         with self.clock.stage("find"):
-            return self.finder.find_rivals(pixels, self.selection)
+            if self.recogniser is None:
+                return Seen(self.finder.find_rivals(frame.pixels, self.selection), thumbnail(frame.pixels))
+            return see(frame, self.finder, self.recogniser)
 
-    def swap(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> npt.NDArray[Any]:
-        """Return the picture with each face swapped; the same array when there is none."""
+    @property
+    def largest(self) -> bool:
+        """Whether one face a frame is meant, the largest."""
+        return self.recogniser is None and self.selection.rule == "largest"
+
+    def cast(self, seen: Iterable[tuple[object, Seen]], film: Path | str) -> CastPeople | None:
+        """Say who of a film gets which identity; None if all that were found get the first.
+
+        Args:
+            seen: all its frames in their order, each with what `see` found.
+            film: for messages.
+
+        Raises:
+            UsageError: the settings name a person whom the film does not show.
+            NoFaceError: nobody looks like a reference photo, or the photo shows no face.
+        """
+        if self.recogniser is None:
+            return None
+        return self.casting.cast(people_of(seen, self.settings.likeness), self.sources, self._look, film)
+
+    def meant(self, pixels: npt.NDArray[Any], path: Path | str) -> Meant:
+        """Find the faces to swap in one picture, and the role of each; raises as `cast` does.
+
+        Args:
+            pixels: (H, W, 3) RGB uint8 or uint16.
+            path: of the picture, for messages.
+        """
+        if self.recogniser is None:
+            found = self.find(pixels)
+            return Meant(found, [Role()] * len(found))
+        with self.clock.stage("find"):
+            found = identify(self.recogniser, pixels, self.finder.find(pixels))
+        given = self.casting.cast(faces_as_people(found), self.sources, self._look, path).given
+        return Meant(
+            [face for number, face in enumerate(found) if number in given],
+            [Role(given[number]) for number in range(len(found)) if number in given],
+        )
+
+    def _look(self, path: Path) -> Array:
+        """The embedding of the largest face of a reference photo."""
+        assert self.recogniser is not None
+        source = self._source(path, Selection("largest"), make_source_finder(self.settings, self.networks))
+        return unit_vectors(self.recogniser.embed(source.pixels, [source.face])[0])
+
+    def swap(
+        self, pixels: npt.NDArray[Any], faces: Sequence[Face], roles: Sequence[Role] = ()
+    ) -> npt.NDArray[Any]:
+        """Return the picture with each face swapped; the same array when there is none.
+
+        Args:
+            pixels: (H, W, 3) RGB uint8 or uint16.
+            faces: those to swap.
+            roles: what becomes of each; the first identity in full unless given.
+        """
         if not faces:
             return pixels
         result = pixels.copy()
-        for group in apart(faces, self.swapper.crop_size):
-            self._swap(result, group)
+        roles = roles or [Role()] * len(faces)
+        for identity in sorted({role.identity for role in roles}):
+            mine = [number for number, role in enumerate(roles) if role.identity == identity]
+            for group in apart([faces[number] for number in mine], self.swapper.crop_size):
+                shares = [roles[place].opacity for face in group for place in mine if faces[place] is face]
+                self._swap(result, group, shares, identity)
         if self.restorer is not None:
             with self.clock.stage("restore"):
-                for face in faces:
-                    restore_face(
-                        result, face, self.restorer, self.settings.restore_blend, self.restored_masking
-                    )
+                for face, role in zip(faces, roles, strict=True):
+                    share = self.settings.restore_blend * role.opacity
+                    restore_face(result, face, self.restorer, share, self.restored_masking)
         return result
 
-    def _swap(self, pixels: npt.NDArray[Any], faces: Sequence[Face]) -> None:
+    def _swap(
+        self, pixels: npt.NDArray[Any], faces: Sequence[Face], shares: Sequence[float], identity: int
+    ) -> None:
         """Swap faces that lie apart, in place and in one batch."""
         settings, swapper = self.settings, self.swapper
         with self.clock.stage("swap"):
             crops = [align(pixels, face, swapper.template, swapper.crop_size(face)) for face in faces]
-            swapped = swapper.swap(crops, self.identity)
+            swapped = swapper.swap(crops, self.identities[identity])
         with self.clock.stage("compose"):
             news, vouched = [new.pixels for new in swapped], [new.mask for new in swapped]
             masks = self.masking.masks(crops, news, vouched)
-            for crop, new, mask in zip(crops, news, masks, strict=True):
+            for crop, new, mask, share in zip(crops, news, masks, shares, strict=True):
                 target = to_float(crop.pixels)
                 matched = match_colour(new, target, mask, settings.colour or swapper.colour)
-                paste(pixels, crop, blend(matched, target, mask, settings.blend, settings.opacity))
+                matched = match_grain(matched, target, mask, settings.grain)
+                opacity = share * self._opacity(crop.face)
+                paste(pixels, crop, blend(matched, target, mask, settings.blend, opacity))
+
+    def _opacity(self, face: Face) -> float:
+        return self.settings.opacity * (visibility(face) if self.settings.fade else 1.0)

@@ -32,7 +32,7 @@ class JobDescription:
     Attributes:
         software: versions by name.
         settings: every setting of the swap that changes the result.
-        inputs: source photos, then the film, each with a digest of its content.
+        inputs: photos, then the film, each with a digest of its content.
         networks: digests of the networks by name.
     """
 
@@ -55,7 +55,9 @@ class JobDescription:
             for name, value in asdict(settings).items()
             if name not in _WITHOUT_CONSEQUENCE
         }
-        inputs = [(str(path.absolute()), fingerprint(path)) for path in (*sources, target)]
+        chosen |= settings.casting.options()
+        photos = (*sources, *settings.casting.photos)
+        inputs = [(str(path.absolute()), fingerprint(path)) for path in (*photos, target)]
         software = {
             "omote": __version__,
             "PyAV": av.__version__,

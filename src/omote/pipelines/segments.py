@@ -6,7 +6,7 @@ film is known, so that what looks across frames sees no boundary between segment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,20 +14,18 @@ from itertools import groupby
 from pathlib import Path
 
 from omote.errors import InputError
-from omote.faces.face import Face
-from omote.faces.select import Selection
 from omote.media import Frame, changed_box
 from omote.media.cutting import CutFilm, SegmentReader
 from omote.media.pieces import Encoding, PieceWriter
 from omote.media.sealed import SealedFile, SealedWriter
 from omote.pipelines.clock import StageClock
+from omote.pipelines.cuts import Seen
 from omote.pipelines.flow import Sink, ordered_map, prefetch
-from omote.pipelines.follow import follow_largest
-from omote.pipelines.found import pack_faces, unpack_faces
+from omote.pipelines.found import pack_seen, unpack_seen
 from omote.pipelines.job import Job
 from omote.pipelines.job_folder import JobFolder
+from omote.pipelines.meant import Meant, beside, meant_faces
 from omote.pipelines.settings import SwapSettings
-from omote.pipelines.steady import steady
 
 Tick = Callable[[], None]
 """Called after every frame; what it raises ends the work, and the segment is left undone."""
@@ -53,10 +51,10 @@ class FindTask:
 
 @dataclass(frozen=True)
 class SwapTask:
-    """Swap the faces of one segment: for each frame its time stamp and the faces that are meant."""
+    """Swap the faces of one segment: for each frame its time stamp and what is meant."""
 
     number: int
-    meant: tuple[tuple[int, list[Face]], ...]
+    meant: tuple[tuple[int, Meant], ...]
 
 
 Task = FindTask | SwapTask
@@ -89,11 +87,11 @@ class SegmentWork:
         job = self._job
         job.clock = clock = StageClock()
 
-        def find(frame: Frame) -> tuple[int, list[Face]]:
-            return frame.pts, job.find_rivals(frame.pixels)
+        def find(frame: Frame) -> tuple[int, Seen]:
+            return frame.pts, job.see(frame)
 
         stamps: list[int] = []
-        faces: list[list[Face]] = []
+        seen: list[Seen] = []
         with (
             SealedWriter(self._order.folder.faces(task.number)) as file,
             self._reader(task.number) as reader,
@@ -102,10 +100,10 @@ class SegmentWork:
         ):
             for stamp, found in results:
                 stamps.append(stamp)
-                faces.append(found)
+                seen.append(found)
                 tick()
-            file.add(pack_faces(faces))
-            counts = {"faces": sum(map(len, faces)), "damaged": reader.damaged}
+            file.add(pack_seen(seen))
+            counts = {"faces": sum(len(found.faces) for found in seen), "damaged": reader.damaged}
             file.seal({"stamps": stamps, **counts, "seconds": clock.seconds()})
 
     def _swap(self, task: SwapTask, tick: Tick) -> None:
@@ -113,10 +111,10 @@ class SegmentWork:
         job.clock = clock = StageClock()
         frames = swapped = empty = 0
 
-        def swap(found: tuple[Frame, list[Face]]) -> tuple[Frame, int]:
-            frame, faces = found
-            pixels = job.swap(frame.pixels, faces)
-            return frame.with_pixels(pixels, changed=changed_box(frame.pixels, pixels)), len(faces)
+        def swap(found: tuple[Frame, Meant]) -> tuple[Frame, int]:
+            frame, meant = found
+            pixels = job.swap(frame.pixels, meant.faces, meant.roles)
+            return frame.with_pixels(pixels, changed=changed_box(frame.pixels, pixels)), len(meant.faces)
 
         def encode(frame: Frame) -> None:
             with clock.stage("encode"):
@@ -126,7 +124,7 @@ class SegmentWork:
             with (
                 self._reader(task.number) as reader,
                 closing(prefetch(clock.each("decode", reader), depth=2)) as decoded,
-                closing(_beside(decoded, task.meant, order.film)) as meant,
+                closing(beside(decoded, task.meant, order.film.info.path)) as meant,
                 closing(ordered_map(swap, meant, self._executor, self._depth)) as results,
                 Sink(encode, depth=2) as sink,
             ):
@@ -142,40 +140,30 @@ class SegmentWork:
             writer.seal({**counts, "seconds": clock.seconds()})
 
 
-def _beside(
-    frames: Iterable[Frame], meant: Sequence[tuple[int, list[Face]]], film: CutFilm
-) -> Generator[tuple[Frame, list[Face]], None, None]:
-    """Each frame with its faces; raises InputError if they are not the frames in which these were found."""
-    place = -1
-    for place, frame in enumerate(frames):
-        if place >= len(meant) or meant[place][0] != frame.pts:
-            break
-        yield frame, meant[place][1]
-    else:
-        if place + 1 == len(meant):
-            return
-    raise InputError(f"{film.info.path}: has changed while it was worked on")
+def swap_tasks(order: FilmOrder, job: Job) -> Iterator[SwapTask]:
+    """Say for every frame of the film which faces are meant, and where they are, segment by segment.
 
+    Raises:
+        UsageError: the settings name a person whom the film does not show.
+        NoFaceError: nobody looks like a reference photo, or the photo shows no face.
+    """
 
-def swap_tasks(order: FilmOrder) -> Iterator[SwapTask]:
-    """Say for every frame of the film which faces are meant, smoothed over time, segment by segment."""
-
-    def found() -> Iterator[tuple[tuple[int, int], list[Face]]]:
+    def found() -> Iterator[tuple[tuple[int, int], Seen]]:
         for number in range(len(order.film.segments)):
-            stamps, faces = read_found(order.folder, number)
-            yield from (((number, stamp), there) for stamp, there in zip(stamps, faces, strict=True))
+            stamps, frames = read_found(order.folder, number)
+            yield from (((number, stamp), seen) for stamp, seen in zip(stamps, frames, strict=True))
 
-    largest = Selection.parse(order.settings.face).rule == "largest"
-    meant = follow_largest(found()) if largest else found()
-    for number, frames in groupby(steady(meant), key=lambda item: item[0][0]):
+    cast = job.cast(found(), order.film.info.path)
+    meant = meant_faces(found(), largest=job.largest, cast=cast)
+    for number, frames in groupby(meant, key=lambda item: item[0][0]):
         yield SwapTask(number, tuple((stamp, faces) for (_, stamp), faces in frames))
 
 
-def read_found(folder: JobFolder, number: int) -> tuple[list[int], list[list[Face]]]:
-    """The time stamps of a segment's frames and the faces found in them. Raises InputError if damaged."""
+def read_found(folder: JobFolder, number: int) -> tuple[list[int], list[Seen]]:
+    """The time stamps of a segment's frames and what was found in them. Raises InputError if damaged."""
     file = SealedFile(folder.faces(number))
     try:
         (block,) = file.records()
     except ValueError:
         raise InputError(f"{file.path}: damaged; --resume makes it anew") from None
-    return file.head["stamps"], unpack_faces(block)
+    return file.head["stamps"], unpack_seen(block)

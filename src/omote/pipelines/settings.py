@@ -12,9 +12,11 @@ from omote.compose import (
     MaskSettings,
     parse_padding,
 )
-from omote.compose.mask_settings import PARSER
+from omote.compose.mask_settings import PARSER, parse_areas
 from omote.errors import UsageError
 from omote.faces.select import Selection
+from omote.pipelines.casting import Casting, Part
+from omote.pipelines.people import LIKENESS
 from omote.zoo.devices import cores
 
 
@@ -57,17 +59,46 @@ class FindSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapSettings(FindSettings):
+class PeopleSettings(FindSettings):
+    """Settings of telling people apart. Every one is an option of `omote people` and `omote swap`.
+
+    Attributes:
+        recogniser: network that knows people again: a name of the catalogue, or a file.
+        likeness: least cosine of two groups of faces that are one person.
+        start: seconds of the film to begin at.
+        end: seconds of the film to end at.
+    """
+
+    recogniser: str | Path = "omote-identity"
+    likeness: float = LIKENESS
+    start: float | None = None
+    end: float | None = None
+
+    def __post_init__(self) -> None:
+        FindSettings.__post_init__(self)
+        _within("likeness", self.likeness, 0, 1)
+        if self.start is not None and not 0 <= self.start < float("inf"):
+            raise UsageError(f"--start {self.start:g}: give 0 seconds or more")
+        if self.end is not None and not (self.start or 0) < self.end < float("inf"):
+            raise UsageError(f"--end {self.end:g} is not after --start {self.start or 0:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapSettings(PeopleSettings):
     """Settings of a swap. Every command-line option of `omote swap` is one of these.
 
     Attributes:
         face: which target faces are swapped: `largest`, `all`, `left`, `right`, a number, or `near X,Y`.
         source_face: which face of a source photo is used; the same rules.
+        map: who gets whose face, each `SOURCE:PERSON`; see `omote.pipelines.casting`.
+        only: of those whom `map` does not name, who gets the face of the job's sources.
+        exclude: people who keep their faces.
         swapper: `mesh`, a swapper of the catalogue, an ONNX or DFM file, or an engine of another package.
         contract: how a swapper's file is used, where no card beside it says so.
         strength: share of the source's identity, 0..1.5; 1 is the source.
         boost: side in pixels of the crops of a network, a multiple of its own.
         mask: what the mask is made of, by commas; see `omote.compose.MaskSettings.parse`.
+        keep: areas of the face that stay the target's, by commas: `eyes`, `mouth`, ...
         mask_parser: network that finds the regions of the mask: a name of the catalogue, or a file.
         mask_edge: percent of the crop over which its box fades.
         mask_padding: percent left out of the box: one number, or top,right,bottom,left.
@@ -78,14 +109,14 @@ class SwapSettings(FindSettings):
         restore_weight: fidelity of the restorer, 0..1, where it takes one.
         colour: colour transfer, one of `none`, `reinhard`, `transport`, `light`; what suits the engine unless
             said.
+        grain: how much of the plate's softness and noise the new face takes on, 0..1.
         blend: blending, one of `feather`, `multiband`, `poisson`.
         opacity: 0 (the target as it was) to 1 (the new face in full).
+        fade: whether faces in profile or looking far down fade to the target; see `omote.compose.visibility`.
         allow_no_face: copy a target through in which no face is found, instead of refusing it.
         codec: video encoder (`x264`, `x265`, `vp9`, `av1`, `prores`, ...); the source's family unless said.
         quality: 0..100; visually lossless unless said.
         preset: speed of the encoder, in the encoder's own words.
-        start: seconds of the film to begin at.
-        end: seconds of the film to end at.
         threads: frames in work at a time in each process; as many as there are processors for it unless said.
         workers: processes that share the segments of a film.
         segment: seconds of film that are finished at a time and kept if the run breaks off; 0 never cuts.
@@ -93,11 +124,15 @@ class SwapSettings(FindSettings):
 
     face: str = "largest"
     source_face: str = "largest"
+    map: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     swapper: str | Path = "mesh"
     contract: str | None = None
     strength: float = 1.0
     boost: int | None = None
     mask: str = "box"
+    keep: str = ""
     mask_parser: str = PARSER
     mask_edge: float = 5.0
     mask_padding: str = "0"
@@ -107,25 +142,32 @@ class SwapSettings(FindSettings):
     restore_blend: float = 0.8
     restore_weight: float | None = None
     colour: ColourMethod | None = None
+    grain: float = 1.0
     blend: BlendMethod = "feather"
     opacity: float = 1.0
+    fade: bool = True
     allow_no_face: bool = False
     codec: str | None = None
     quality: float | None = None
     preset: str | None = None
-    start: float | None = None
-    end: float | None = None
     threads: int | None = None
     workers: int = 1
     segment: float = 10.0
 
     def __post_init__(self) -> None:
-        FindSettings.__post_init__(self)
+        PeopleSettings.__post_init__(self)
+        for name in ("map", "only", "exclude"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.casting and self.face not in ("largest", "all"):
+            raise UsageError(
+                f"--face {self.face} chooses by place, --map, --only and --except by person: leave one out"
+            )
         Selection.parse(self.face)
         Selection.parse(self.source_face, "--source-face")
         if self.colour is not None:
             _one_of("colour", self.colour, COLOUR_METHODS)
         _one_of("blend", self.blend, BLEND_METHODS)
+        _within("grain", self.grain, 0, 1)
         _within("opacity", self.opacity, 0, 1)
         _within("restore-blend", self.restore_blend, 0, 1)
         if self.restore is None and self.restore_weight is not None:
@@ -140,16 +182,18 @@ class SwapSettings(FindSettings):
             raise UsageError("--workers shares the segments of a film: do not set --segment 0")
         if self.quality is not None:
             _within("quality", self.quality, 0, 100)
-        if self.start is not None and not 0 <= self.start < float("inf"):
-            raise UsageError(f"--start {self.start:g}: give 0 seconds or more")
-        if self.end is not None and not (self.start or 0) < self.end < float("inf"):
-            raise UsageError(f"--end {self.end:g} is not after --start {self.start or 0:g}")
+
+    @property
+    def casting(self) -> Casting:
+        """Who gets which face."""
+        return Casting(tuple(map(Part.parse, self.map)), self.only, self.exclude)
 
     @property
     def masking(self) -> MaskSettings:
         """What the mask is made of."""
         return MaskSettings.parse(
             self.mask,
+            keep=parse_areas(self.keep),
             parser=self.mask_parser,
             padding=parse_padding(self.mask_padding),
             edge=self.mask_edge,
@@ -164,6 +208,7 @@ class SwapSettings(FindSettings):
 
 
 FIND_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(FindSettings))
+PEOPLE_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(PeopleSettings))
 SETTING_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(SwapSettings))
 
 

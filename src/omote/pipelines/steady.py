@@ -1,4 +1,4 @@
-"""Take the tremble out of the meshes of a film, without lag."""
+"""Take the tremble out of the meshes and points of a film, without lag."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 
 from omote.faces.face import Face
-from omote.faces.mesh import mesh_points
 
 Item = TypeVar("Item")
 Found = tuple[Item, list[Face]]
@@ -55,18 +54,34 @@ def _smoothed(window: Sequence[Found[Item]], place: int) -> Found[Item]:
 def _smooth_face(face: Face, neighbours: Sequence[tuple[int, list[Face]]]) -> Face:
     if face.mesh is None:
         return face
-    total = face.mesh.astype(np.float64)
-    weights = np.ones((len(total), 1))
+    # The points may be those of another network, with a tremble of their own; no pixel depends on the box.
+    shapes = face.mesh, face.points
+    totals = [shape.astype(np.float64) for shape in shapes]
+    weights = [np.ones((len(shape), 1)) for shape in shapes]
     for distance, others in neighbours:
-        meshes = [other.mesh for other in others if other.mesh is not None]
-        if not meshes:
+        other = _same(face, others)
+        if other is None or other.mesh is None:
             continue
-        gaps = [np.linalg.norm(mesh - face.mesh, axis=1, keepdims=True) for mesh in meshes]
-        nearest = int(np.argmin([gap.mean() for gap in gaps]))
-        moved = gaps[nearest] / (_TOLERANCE * face.eye_distance * distance)
-        weight = np.exp(-(moved**2)) / distance
-        total += weight * meshes[nearest]
-        weights += weight
-    mesh = (total / weights).astype(np.float32)
-    # The points may be those of another network: they move as the mesh does.
-    return replace(face, mesh=mesh, points=face.points + mesh_points(mesh) - mesh_points(face.mesh))
+        reach = _TOLERANCE * face.eye_distance * distance
+        for number, (shape, there) in enumerate(zip(shapes, (other.mesh, other.points), strict=True)):
+            moved = np.linalg.norm(there - shape, axis=1, keepdims=True) / reach
+            counts = np.exp(-(moved**2)) / distance
+            totals[number] += counts * there
+            weights[number] += counts
+    mesh, points = (total / weight for total, weight in zip(totals, weights, strict=True))
+    return replace(face, mesh=mesh.astype(np.float32), points=points.astype(np.float32))
+
+
+def _same(face: Face, others: Sequence[Face]) -> Face | None:
+    """The same face in another frame: by its track, or the nearest where there are no tracks."""
+    if face.track is not None:
+        return next((other for other in others if other.track == face.track), None)
+    meshes = [other for other in others if other.mesh is not None]
+    return min(meshes, key=lambda other: _apart(face, other), default=None)
+
+
+def _apart(one: Face, other: Face) -> float:
+    """Mean distance of two meshes in pixels."""
+    assert one.mesh is not None
+    assert other.mesh is not None
+    return float(np.linalg.norm(one.mesh - other.mesh, axis=1).mean())

@@ -1,8 +1,8 @@
 """The journey of a frame: decode, find, swap, encode; photos and films."""
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,6 @@ import cv2
 
 from omote.engines.swapper import Swapper
 from omote.errors import UsageError
-from omote.faces.face import Face
 from omote.media import (
     Frame,
     Picture,
@@ -24,13 +23,14 @@ from omote.media import (
     save_image,
 )
 from omote.pipelines.choose import open_networks
+from omote.pipelines.cuts import Seen
 from omote.pipelines.film_job import FilmRequest, in_segments, refuse_no_face, swap_in_segments
 from omote.pipelines.flow import Sink, ordered_map, prefetch
-from omote.pipelines.follow import follow_largest
 from omote.pipelines.job import Job
+from omote.pipelines.meant import Meant, beside, meant_faces
 from omote.pipelines.report import Counts, Progress, Reporter, SwapReport
+from omote.pipelines.search import see_film
 from omote.pipelines.settings import SwapSettings
-from omote.pipelines.steady import steady
 from omote.zoo import Networks
 
 
@@ -94,20 +94,26 @@ def swap_file(
     )
 
 
-def swap_picture(job: Job, picture: Picture) -> tuple[Picture, int]:
-    """Swap faces in one picture; returns the new picture and how many faces were swapped."""
-    faces = job.find(picture.pixels)
-    pixels = job.swap(picture.pixels, faces)
+def swap_picture(job: Job, picture: Picture, path: Path | str = "the photo") -> tuple[Picture, int]:
+    """Swap faces in one picture; returns the new picture and how many faces were swapped.
+
+    Args:
+        job: does it.
+        picture: the target.
+        path: of the picture, for messages.
+    """
+    meant = job.meant(picture.pixels, path)
+    pixels = job.swap(picture.pixels, meant.faces, meant.roles)
     if picture.grey:
         # The new face comes in colour; a grey pixel is its own luma, so all others stay as they are.
         pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return replace(picture, pixels=pixels), len(faces)
+    return replace(picture, pixels=pixels), len(meant.faces)
 
 
 def _picture_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts:
     with job.clock.stage("decode"):
         picture = open_image(target, max_pixels=job.settings.max_pixels)
-    result, swapped = swap_picture(job, picture)
+    result, swapped = swap_picture(job, picture, target)
     if not swapped:
         refuse_no_face(target, job.settings)
     with job.clock.stage("encode"):
@@ -119,6 +125,7 @@ def _picture_file(job: Job, target: Path, output: Path, report: Reporter) -> Cou
 def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts:
     settings, clock = job.settings, job.clock
     frames = swapped = empty = 0
+    halves = 1 if job.recogniser is None else 2
     with (
         VideoReader(target, start=settings.start, end=settings.end, max_pixels=settings.max_pixels) as reader,
         VideoWriter(
@@ -127,26 +134,29 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts
         ThreadPoolExecutor(settings.parallel, "omote-frame") as executor,
     ):
 
-        def find(frame: Frame) -> tuple[Frame, list[Face]]:
-            return frame, job.find_rivals(frame.pixels)
+        def find(frame: Frame) -> tuple[Frame, Seen]:
+            return frame, job.see(frame)
 
-        def swap(found: tuple[Frame, list[Face]]) -> tuple[Frame, int]:
-            frame, faces = found
-            pixels = job.swap(frame.pixels, faces)
-            return frame.with_pixels(pixels, changed=changed_box(frame.pixels, pixels)), len(faces)
+        def swap(found: tuple[Frame, Meant]) -> tuple[Frame, int]:
+            frame, meant = found
+            pixels = job.swap(frame.pixels, meant.faces, meant.roles)
+            return frame.with_pixels(pixels, changed=changed_box(frame.pixels, pixels)), len(meant.faces)
 
         def encode(frame: Frame) -> None:
             with clock.stage("encode"):
                 writer.write(frame)
 
+        def choose(decoded: Iterable[Frame]) -> Generator[tuple[Frame, Meant], None, None]:
+            if job.recogniser is not None:  # who is who is known when the whole film is
+                return beside(decoded, _cast_film(job, target, executor, report), target)
+            return meant_faces(ordered_map(find, decoded, executor, depth), largest=job.largest)
+
         depth = settings.parallel + 1
         # Closed in this order, so that no thread still decodes when an error or Ctrl-C closes the reader.
         with (
             closing(prefetch(clock.each("decode", reader), depth=2)) as decoded,
-            closing(ordered_map(find, decoded, executor, depth)) as found,
-            closing(follow_largest(found) if job.selection.rule == "largest" else found) as meant,
-            closing(steady(meant)) as calm,
-            closing(ordered_map(swap, calm, executor, depth)) as results,
+            closing(choose(decoded)) as meant,
+            closing(ordered_map(swap, meant, executor, depth)) as results,
             Sink(encode, depth=2) as sink,
         ):
             for frame, count in results:
@@ -154,11 +164,24 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts
                 frames += 1
                 swapped += count
                 empty += count == 0
-                report(Progress(frames, reader.info.frames))
+                report(_part(frames, reader.info.frames, halves - 1, halves))
         if frames and not swapped:
             refuse_no_face(target, settings)
         notes = (*reader.warnings, *writer.warnings)
     return Counts(frames, swapped, empty, notes=notes)
+
+
+def _cast_film(
+    job: Job, target: Path, executor: Executor, report: Reporter
+) -> Generator[tuple[int, Meant], None, None]:
+    """Search the whole film; then say for the time stamp of every frame what is meant in it."""
+    seen = list(see_film(target, job.settings, job.see, executor, job.clock, report))
+    yield from meant_faces(seen, cast=job.cast(seen, target))
+
+
+def _part(done: int, total: int | None, before: int, of: int) -> Progress:
+    """Progress where all frames are gone through several times."""
+    return Progress(done if total is None else (before * total + done) // of, total)
 
 
 def refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:

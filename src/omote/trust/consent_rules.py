@@ -137,6 +137,6 @@ def require_face(consent: Consent, label: str, sources: npt.ArrayLike, network: 
         raise ConsentRefusedError(
             "face",
             f"{label}: given for another face: {which} is not {consent.subject} "
-            f"(likeness {likeness[strangers[0] - 1]:.2f}, below {THRESHOLD:.2f}); if it is, make a consent of "
-            "more photos",
+            f"(likeness {likeness[strangers[0] - 1]:.2f}, below {THRESHOLD:.2f}); if it is, make a consent "
+            "of more photos",
         )

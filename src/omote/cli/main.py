@@ -24,6 +24,7 @@ from omote.cli import (
     jobs,
     keys,
     models,
+    people,
     swap,
     train,
     verify,
@@ -48,6 +49,7 @@ app.command("swap")(swap.swap)
 app.command("batch")(batch.batch)
 app.command("jobs")(jobs.jobs)
 app.command("faces")(faces.faces)
+app.command("people")(people.people)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("verify")(verify.verify)

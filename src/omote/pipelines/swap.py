@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +125,6 @@ def _picture_file(job: Job, target: Path, output: Path, report: Reporter) -> Cou
 def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts:
     settings, clock = job.settings, job.clock
     frames = swapped = empty = 0
-    halves = 1 if job.recogniser is None else 2
     with (
         VideoReader(target, start=settings.start, end=settings.end, max_pixels=settings.max_pixels) as reader,
         VideoWriter(
@@ -148,7 +147,7 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts
 
         def choose(decoded: Iterable[Frame]) -> Generator[tuple[Frame, Meant], None, None]:
             if job.recogniser is not None:  # who is who is known when the whole film is
-                return beside(decoded, _cast_film(job, target, executor, report), target)
+                return beside(decoded, _cast_film(job, target, report), target)
             return meant_faces(ordered_map(find, decoded, executor, depth), largest=job.largest)
 
         depth = settings.parallel + 1
@@ -164,24 +163,30 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts
                 frames += 1
                 swapped += count
                 empty += count == 0
-                report(_part(frames, reader.info.frames, halves - 1, halves))
+                total = reader.info.frames
+                report(Progress(frames, total) if job.recogniser is None else _half(frames, total, 1))
         if frames and not swapped:
             refuse_no_face(target, settings)
         notes = (*reader.warnings, *writer.warnings)
     return Counts(frames, swapped, empty, notes=notes)
 
 
-def _cast_film(
-    job: Job, target: Path, executor: Executor, report: Reporter
-) -> Generator[tuple[int, Meant], None, None]:
+def _cast_film(job: Job, target: Path, report: Reporter) -> Generator[tuple[int, Meant], None, None]:
     """Search the whole film; then say for the time stamp of every frame what is meant in it."""
-    seen = list(see_film(target, job.settings, job.see, executor, job.clock, report))
+    settings = job.settings
+
+    def searched(progress: Progress) -> None:
+        report(_half(progress.done, progress.total, 0))
+
+    found = see_film(target, settings, job.see, settings.parallel, job.clock, searched)
+    with closing(found):
+        seen = [(place.stamp, frame) for place, frame in found]
     yield from meant_faces(seen, cast=job.cast(seen, target))
 
 
-def _part(done: int, total: int | None, before: int, of: int) -> Progress:
-    """Progress where all frames are gone through several times."""
-    return Progress(done if total is None else (before * total + done) // of, total)
+def _half(done: int, total: int | None, before: int) -> Progress:
+    """Progress where all frames are gone through twice."""
+    return Progress(done if total is None else (before * total + done) // 2, total)
 
 
 def refuse_overwriting(inputs: Sequence[Path], output: Path) -> None:

@@ -5,7 +5,7 @@ Masks of what hides a face are rare, so such things are drawn on faces whose reg
 Synthetic Face Occlusion Segmentation Datasets", CVPRW 2022, who paste photos of things).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ from omote.training.data.seeds import generator
 Array = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Random = np.random.Generator
+Shape = Callable[[Random, Bytes], None]
+"""Draws a thing, 255, on a square canvas of zeros."""
 
 _STREAM = 1000
 """Streams of numbers from here on belong to the rows of a batch."""
@@ -51,26 +53,36 @@ def occluded(
     for row in range(len(pixels)):
         random = generator(seed, step, _STREAM + first + row)
         if random.random() < share:
-            cover = draw_shape(random, pixels.shape[-1])
-            stuff = _stuff(random, cover, clean[row], labels[row], clean[row - 1])
+            worn = random.random() < _WORN
+            cover = draw_shape(random, pixels.shape[-1], (_worn,) if worn else _SHAPES)
+            if worn:
+                stuff = _cloth(random, cover, clean[row - 1])
+            else:
+                stuff = _stuff(random, cover, clean[row], labels[row], clean[row - 1])
             pixels[row] = pixels[row] * (1 - cover) + stuff * cover
             labels[row][cover > 0.5] = OCCLUDER
     return torch.from_numpy(pixels).to(pictures), torch.from_numpy(labels).to(masks)
 
 
-def draw_shape(random: Random, side: int) -> Array:
-    """Cover of one thing, (side, side) in 0..1; never empty, and never most of the picture."""
+def draw_shape(random: Random, side: int, shapes: Sequence[Shape] | None = None) -> Array:
+    """Cover of one thing, (side, side) in 0..1; never empty, and never most of the picture.
+
+    Args:
+        random: where all chance comes from.
+        side: of the picture in pixels.
+        shapes: what it may be; anything unless given.
+    """
+    chosen = _SHAPES if shapes is None else shapes
     for _ in range(8):
-        cover = _drawn(random, side)
+        cover = _drawn(random, side, chosen[int(random.integers(len(chosen)))])
         if 0.004 < cover.mean() < 0.4:
             break
     return cover
 
 
-def _drawn(random: Random, side: int) -> Array:
+def _drawn(random: Random, side: int, shape: Shape) -> Array:
     fine = side * _FINE
     canvas = np.zeros((fine, fine), np.uint8)
-    shape = _SHAPES[random.choice(len(_SHAPES), p=_CHANCES)]
     shape(random, canvas)
     small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     return np.asarray(cv2.GaussianBlur(small, (0, 0), random.uniform(0.3, 0.9)), np.float32)
@@ -121,11 +133,11 @@ def _disc(random: Random, canvas: Bytes) -> None:
 
 
 def _worn(random: Random, canvas: Bytes) -> None:
-    """A mask over mouth and nose, with straps."""
+    """A mask with straps, from the nose to the jaw or below."""
     top = random.uniform(0.5, 0.66)
-    width = random.uniform(0.2, 0.3)
-    x, sag = 0.5 + random.uniform(-0.06, 0.06), random.uniform(0.0, 0.06)
-    chin = random.uniform(0.88, 1.02)
+    width = random.uniform(0.26, 0.44)
+    x, sag = 0.5 + random.uniform(-0.06, 0.06), random.uniform(0.0, 0.08)
+    chin = random.uniform(0.9, 1.1)
     outline = [
         (x - width, top + 0.06), (x - 0.5 * width, top + sag / 2), (x, top - sag),
         (x + 0.5 * width, top + sag / 2), (x + width, top + 0.06),
@@ -146,8 +158,9 @@ def _leaf(random: Random, canvas: Bytes) -> None:
     _polygon(canvas, middle + far[:, None] * np.stack([np.cos(turns), np.sin(turns)], 1))
 
 
-_SHAPES: tuple[Callable[[Random, Bytes], None], ...] = (_hand, _microphone, _bar, _disc, _worn, _leaf)
-_CHANCES = (0.35, 0.12, 0.13, 0.12, 0.13, 0.15)
+_SHAPES: tuple[Shape, ...] = (_hand, _hand, _hand, _microphone, _bar, _disc, _leaf)
+_WORN = 0.2
+"""Share of things that are worn masks."""
 
 
 def _step(angle: float) -> npt.NDArray[np.float64]:
@@ -187,8 +200,7 @@ def _polygon(canvas: Bytes, points: npt.NDArray[np.float64]) -> None:
 
 
 def _stuff(random: Random, cover: Array, own: Array, labels: npt.NDArray[np.integer], other: Array) -> Array:
-    """Colours (3, S, S) in 0..1: skin, one colour, or a piece of another picture; rounded by light."""
-    side = cover.shape[0]
+    """Colours (3, S, S) in 0..1: skin, one colour, or a piece of another picture."""
     kind = random.random()
     if kind < 0.4 and (labels == _SKIN).any():  # hands are mostly the person's own
         skin = own[:, labels == _SKIN]
@@ -198,6 +210,31 @@ def _stuff(random: Random, cover: Array, own: Array, labels: npt.NDArray[np.inte
         stuff = np.broadcast_to(random.uniform(0, 1, (3, 1, 1)), own.shape).copy()
     else:
         stuff = _piece(random, other)
+    return _lit(random, stuff, cover)
+
+
+def _cloth(random: Random, cover: Array, other: Array) -> Array:
+    """Colours (3, S, S) in 0..1 of a worn mask: white, light blue, dark or any, with pleats, or a pattern."""
+    side = cover.shape[0]
+    kind = random.random()
+    if kind < 0.15:
+        return _lit(random, _piece(random, other), cover)
+    if kind < 0.45:
+        colour = random.uniform(0.8, 1.0) * random.uniform(0.94, 1.0, 3)
+    elif kind < 0.65:
+        colour = np.array([0.5, 0.72, 0.88]) + random.uniform(-0.12, 0.12, 3)
+    elif kind < 0.85:
+        colour = random.uniform(0.02, 0.2) * random.uniform(0.8, 1.2, 3)
+    else:
+        colour = random.uniform(0, 1, 3)
+    y = np.linspace(0, 1, side)[:, None] + random.uniform(-0.1, 0.1) * np.linspace(0, 1, side)[None]
+    pleats = 1 - random.choice([0, 0.12, 0.25]) * np.maximum(np.sin(y * random.uniform(40, 110)), 0) ** 4
+    return _lit(random, np.asarray(colour[:, None, None] * pleats, np.float32), cover)
+
+
+def _lit(random: Random, stuff: Array, cover: Array) -> Array:
+    """Colours with some grain, lit from one side, and darker where the thing turns away."""
+    side = cover.shape[0]
     grain = cv2.resize(
         random.standard_normal((side // 8, side // 8)).astype(np.float32),
         (side, side),

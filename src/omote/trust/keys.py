@@ -169,14 +169,24 @@ def all_keys(folder: Path | None = None) -> tuple[SigningKey, ...]:
 
 
 def anchors(folder: Path | None = None) -> bytes:
-    """The roots that are trusted here, as PEM: the highest certificates of own keys, and `anchors.pem`."""
+    """The roots that are trusted here, as PEM: the highest certificates of own keys, and `anchors.pem`.
+
+    Raises:
+        InputError: a file is damaged or cannot be read.
+    """
+    from cryptography import x509
+
     from omote.trust.certificates import pem
 
-    own = {key.chain[-1]: None for key in all_keys(folder)}
-    others = b""
-    with contextlib.suppress(FileNotFoundError):
-        others = (_folder(folder) / _ANCHORS).read_bytes()
-    return pem(*own) + others
+    roots = {key.chain[-1]: None for key in all_keys(folder)}
+    path = _folder(folder) / _ANCHORS
+    try:
+        roots |= dict.fromkeys(x509.load_pem_x509_certificates(path.read_bytes()))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: holds no usable PEM certificates ({reason(error)})") from None
+    return pem(*roots)
 
 
 def timestamp_authority(folder: Path | None = None) -> str | None:

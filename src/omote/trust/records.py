@@ -136,7 +136,7 @@ def find_sidecar(path: Path) -> Path | None:
 
 @contextlib.contextmanager
 def library_context(anchors: bytes, thumbnails: bool = False) -> Iterator[c2pa.Context]:
-    """The C2PA library's settings: whom to trust (roots, PEM), and no connection to anywhere."""
+    """The C2PA library's settings: whom to trust (roots, PEM; b"": no one), and no connection to anywhere."""
     import c2pa
 
     settings = {
@@ -147,7 +147,7 @@ def library_context(anchors: bytes, thumbnails: bool = False) -> Iterator[c2pa.C
             "remote_manifest_fetch": False,
             "ocsp_fetch": False,
         },
-        "trust": {"user_anchors": anchors.decode()},
+        "trust": {"user_anchors": anchors.decode()} if anchors else {},
         "builder": {"thumbnail": {"enabled": thumbnails}},
     }
     with c2pa.Context.from_dict(settings) as context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -134,7 +135,7 @@ def verify_file(
         *_signature(reading, own),
         *(() if record is None else _history(record)),
         *_watermark(record, found, agree, unsearched, search is not None),
-        *_log(logged, verdict),
+        *_log(path, logged, verdict),
     ]
     return Verification(path, verdict, tuple(reasons), record, reading.sidecar, own, found, agree, logged)
 
@@ -282,8 +283,11 @@ def _watermark(
         yield "watermark: none found"
 
 
-def _log(logged: Mapping[str, Any] | None, verdict: Verdict) -> Iterator[str]:
+def _log(path: Path, logged: Mapping[str, Any] | None, verdict: Verdict) -> Iterator[str]:
     if logged is not None:
         yield f"the local audit log knows this watermark: {logged.get('operation')}, {logged.get('time')}"
+        with path.open("rb") as file:
+            same = hashlib.file_digest(file, "sha256").hexdigest() == logged.get("output")
+        yield f"the file is {'' if same else 'not '}byte for byte the one that was logged"
     elif verdict is Verdict.STRIPPED:
         yield "the local audit log does not know this watermark: another installation made the file"

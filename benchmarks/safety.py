@@ -2,9 +2,9 @@
 
     python benchmarks/safety.py --shared ../shared [--scenes N]
 
-Needs the package nudenet 3.4.2. Looked at: the photos and films of media/, as `omote swap` would look at them, the
-first N pictures of data/scenes.tar and of data/faces320.tar (every picture as a photo: whole, and mirrored). All
-of them are harmless, so every refusal is a false one. How many harmful ones pass is not measured: there are none here.
+Needs the package nudenet 3.4.2. Looked at: photos and films of media/, as `omote swap` would look at them,
+the first N pictures of data/scenes.tar and of data/faces320.tar (each as a photo: whole, and mirrored). All
+of them are harmless, so every refusal is a false one. How many harmful ones pass is not measured.
 """
 
 import argparse

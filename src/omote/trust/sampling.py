@@ -1,6 +1,5 @@
 """Which frames of a film the safety gate looks at: two a second, and wherever the picture jumps."""
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +75,9 @@ def check_film(
         return
     sampler, see = Sampler(), gate.sequence(str(path))
     with VideoReader(path, start=start, end=end, max_pixels=max_pixels) as film:
-        clock = film.info.time_base or Fraction(1)
         for frame in film:
-            seconds = float(frame.pts * clock)
-            if sampler.wants(frame.pixels, seconds):
-                see(frame.pixels, f" at {seconds + (start or 0):.1f} s")
+            if sampler.wants(frame.pixels, frame.time):
+                see(frame.pixels, f" at {frame.time + (start or 0):.1f} s")
 
 
 def _thumbnail(pixels: Pixels) -> npt.NDArray[np.int16]:

@@ -1,14 +1,13 @@
 """Marks enter the luma of every frame on its way to the encoder, and nothing else."""
 
-import os
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from omote.media import VideoReader, VideoWriter
-from omote.media.atomic import workplace
+from omote.media import Picture, VideoReader, VideoWriter, save_image
+from omote.media.atomic import AtomicFile
 from omote.media.stamping import has_luma_plane
 from tests.media_files import make_film
 
@@ -96,39 +95,47 @@ def test_what_is_marked_is_a_copy_of_the_decoded_frame(tmp_path):
             np.testing.assert_array_equal(frame.coded.to_ndarray(), before)
 
 
-# ---------------------------------------------------------------- a place to work in
+def signed_beside(target: Path, calls: list[bytes]):
+    def publish(finished: Path) -> None:
+        calls.append(finished.read_bytes())
+        with AtomicFile(target) as file:
+            file.path.write_bytes(calls[-1] + b"signed")
+
+    return publish
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    (tmp_path / "here").mkdir()
-    return tmp_path / "here"
+def test_publishing_takes_the_place_of_the_rename(tmp_path):
+    source = make_film(tmp_path / "a.mp4")
+    film, photo = tmp_path / "b.mp4", tmp_path / "b.png"
+    before = set(tmp_path.iterdir())
+    seen: list[bytes] = []
+    with (
+        VideoReader(source) as reader,
+        VideoWriter(film, reader, publish=signed_beside(film, seen)) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame)
+            pixels = frame.pixels
+    save_image(photo, Picture(pixels), publish=signed_beside(photo, seen))
+    assert [film.read_bytes(), photo.read_bytes()] == [content + b"signed" for content in seen]
+    assert set(tmp_path.iterdir()) == before | {film, photo}
 
 
-def test_a_workplace_is_hidden_and_goes_away(here):
-    target = here / "out.mp4"
-    with workplace(target) as folder:
-        (folder / "part.mp4").write_bytes(b"x")
-        assert folder.parent == here
-        assert folder.name.startswith(".")
-    assert not list(here.iterdir())
-    with pytest.raises(ZeroDivisionError), workplace(target):
+def test_what_cannot_be_published_leaves_nothing(tmp_path):
+    def refuse(finished: Path) -> None:
+        assert finished.stat().st_size
         raise ZeroDivisionError
-    assert not list(here.iterdir())
 
-
-def test_the_workplace_of_a_killed_run_is_swept_away_and_that_of_a_living_one_is_not(here):
-    target = here / "out.mp4"
-    child = os.fork()
-    if child == 0:  # killed while it works
-        with workplace(target) as folder:
-            (folder / "part.mp4").write_bytes(b"x")
-            os._exit(0)
-    os.waitpid(child, 0)
-    assert len(list(here.iterdir())) == 2
-    with workplace(target) as mine:
-        assert {path.name for path in here.iterdir()} == {mine.name, mine.name.removesuffix(".d")}
-        with workplace(target) as other:
-            assert mine.is_dir()
-            assert other != mine
-    assert not list(here.iterdir())
+    before = set(tmp_path.iterdir())
+    with pytest.raises(ZeroDivisionError):
+        save_image(tmp_path / "b.png", Picture(np.zeros((8, 8, 3), np.uint8)), publish=refuse)
+    source = make_film(tmp_path / "a.mp4")
+    reader = VideoReader(source)
+    with (
+        pytest.raises(ZeroDivisionError),
+        reader,
+        VideoWriter(tmp_path / "b.mp4", reader, publish=refuse) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame)
+    assert set(tmp_path.iterdir()) == before | {source}

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +22,9 @@ except ImportError:  # Windows: an open file cannot be removed there, which is l
     fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".omote-part"
+
+Publish = Callable[[Path], None]
+"""Takes a finished file, makes of it what shall be seen, such as a signed copy, and gives that its name."""
 
 
 class AtomicFile:
@@ -86,29 +88,17 @@ class AtomicFile:
 
 
 @contextlib.contextmanager
-def workplace(target: Path) -> Iterator[Path]:
-    """A hidden folder beside `target` for what becomes of it in several steps; removed at the end.
-
-    Like the hidden files, one left behind by a killed run is swept away by the next for the same target.
-
-    Raises:
-        InputError: the folder of the target is missing or cannot be written.
-    """
-    lock = AtomicFile(target)  # never committed: it says that this run lives
-    folder = _folder_of(lock.path)
+def published(target: Path, publish: Publish | None = None) -> Iterator[Path]:
+    """A hidden file to write; at a clean exit it gets the name of `target`, by `publish` or by a rename."""
+    file = AtomicFile(target)
     try:
-        try:
-            folder.mkdir()
-        except OSError as error:
-            raise InputError(f"{target}: cannot be written ({reason(error)})") from None
-        yield folder
+        yield file.path
+        if publish is None:
+            file.commit()
+        else:
+            publish(file.path)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.discard()
-
-
-def _folder_of(lock: Path) -> Path:
-    return lock.with_name(f"{lock.name}.d")
+        file.discard()
 
 
 def _create(target: Path) -> tuple[Path, int]:
@@ -136,17 +126,15 @@ def _short(name: str) -> str:
 
 
 def _sweep(target: Path) -> None:
-    """Remove temporary files and folders of dead runs for the same target."""
+    """Remove temporary files of dead runs for the same target."""
     for left in target.parent.glob(f".{_escape(_short(target.name))}.*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             if fcntl is None:
                 left.unlink()
-                shutil.rmtree(_folder_of(left), ignore_errors=True)
                 continue
             handle = os.open(left, os.O_RDWR)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(_folder_of(left), ignore_errors=True)
                 left.unlink()
             finally:
                 os.close(handle)

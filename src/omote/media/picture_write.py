@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from omote.errors import InputError, UsageError
-from omote.media.atomic import AtomicFile
+from omote.media.atomic import Publish, published
 from omote.media.colour import on_white
 from omote.media.picture import Picture, is_grey
 from omote.media.sniff import reason
@@ -38,13 +38,16 @@ _CARRIES = {"JPEG", "PNG", "WEBP", "TIFF", "AVIF"}  # EXIF and ICC profiles
 _SIDE_LIMIT = {"JPEG": 65_500, "WEBP": 16_383}
 
 
-def save_image(path: str | Path, picture: Picture, *, quality: float | None = None) -> None:
+def save_image(
+    path: str | Path, picture: Picture, *, quality: float | None = None, publish: Publish | None = None
+) -> None:
     """Write a picture in the format that the suffix of `path` names; it appears whole or not at all.
 
     Alpha, ICC profile, EXIF and resolution are kept where the format can hold them; 16 bits in PNG and TIFF,
     elsewhere they are rounded to 8. Where alpha has no place (JPEG, BMP, JPEG 2000) the picture is laid on
     white. A picture that was grey and still is becomes a one-channel file. `quality` is 0..100 for JPEG
-    (default 95, never subsampled), WebP and AVIF (default 90).
+    (default 95, never subsampled), WebP and AVIF (default 90). `publish` gives the finished file its name,
+    where more than a rename is asked for.
 
     Raises UsageError for an unknown suffix or a quality out of range, InputError if it cannot be written.
     """
@@ -57,9 +60,9 @@ def save_image(path: str | Path, picture: Picture, *, quality: float | None = No
         raise UsageError(
             f"{path}: {name} pictures cannot be longer than {_SIDE_LIMIT[name]} pixels; write .png or .tiff"
         )
-    with AtomicFile(path) as file:
+    with published(path, publish) as unfinished:
         try:
-            file.path.write_bytes(encode_image(picture, name, quality))
+            unfinished.write_bytes(encode_image(picture, name, quality))
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({reason(error)})") from None
 

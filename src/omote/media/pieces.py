@@ -20,6 +20,7 @@ import av
 from av.packet import Packet
 
 from omote.errors import InputError
+from omote.media.atomic import Publish
 from omote.media.colour import has_alpha
 from omote.media.containers import CONTAINERS, choose
 from omote.media.cutting import CutFilm
@@ -54,8 +55,8 @@ class Encoding:
         # Its alpha lies beside the packets, where PyAV can read but not write it.
         return not (entry.family == "vp9" and has_alpha(encoder.pixel_format))
 
-    def writer(self, film: CutFilm | MediaInfo) -> VideoWriter:
-        """What writes the output."""
+    def writer(self, film: CutFilm | MediaInfo, publish: Publish | None = None) -> VideoWriter:
+        """What writes the output, and gives it its name by `publish`."""
         return VideoWriter(
             self.output,
             film,
@@ -63,6 +64,7 @@ class Encoding:
             quality=self.quality,
             preset=self.preset,
             stamp=self.stamp,
+            publish=publish,
         )
 
 
@@ -136,7 +138,9 @@ class PieceWriter:
         self._container.close()
 
 
-def join(pieces: Sequence[Path], film: CutFilm, encoding: Encoding) -> list[str]:
+def join(
+    pieces: Sequence[Path], film: CutFilm, encoding: Encoding, publish: Publish | None = None
+) -> list[str]:
     """Make the film of its pieces, in the order of the segments; returns what of the source is not kept.
 
     The packets go over as they are. Times of decoding are counted anew over the whole film, since each
@@ -150,7 +154,7 @@ def join(pieces: Sequence[Path], film: CutFilm, encoding: Encoding) -> list[str]
     for file in files:
         file.require_whole()
     delay = max((file.head["delay"] for file in files), default=0)
-    with encoding.writer(film) as writer:
+    with encoding.writer(film, publish) as writer:
         extradata = hashlib.sha256(writer.extradata).hexdigest()
         decoding = _decoding_times(files, delay)
         last = None

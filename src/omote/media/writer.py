@@ -12,7 +12,7 @@ from omote.errors import InputError, OmoteError, UsageError
 from omote.media import probing
 from omote.media.animation_header import read_header
 from omote.media.animation_write import AnimationSink
-from omote.media.atomic import AtomicFile
+from omote.media.atomic import AtomicFile, Publish
 from omote.media.containers import CONTAINERS, choose, require_film_suffix
 from omote.media.cutting import CutFilm
 from omote.media.film_write import AV_ERRORS, FilmSink
@@ -44,7 +44,8 @@ class VideoWriter:
     `codec` is a name from ENCODERS; the default is the source's own family, else what the container usually
     holds, at visually lossless quality. `quality` is 0..100, `preset` one of PRESETS. The suffix of `path`
     says which container: .mp4 .m4v .mov .mkv .webm .avi .ts .m2ts, or the animated pictures .gif .webp .apng.
-    A `stamp` marks every frame that is written; see `omote.media.stamping`.
+    A `stamp` marks every frame that is written; see `omote.media.stamping`. `publish` gives the finished file
+    its name, where more than a rename is asked for.
 
     The file appears at `path` when the context is left without an exception, verified and by atomic rename;
     otherwise nothing appears. The target folder, encoder and container are tried on construction: UsageError
@@ -61,6 +62,7 @@ class VideoWriter:
         quality: float | None = None,
         preset: str | None = None,
         stamp: Stamp | None = None,
+        publish: Publish | None = None,
     ) -> None:
         self.path = Path(path)
         self.frames = 0
@@ -71,7 +73,7 @@ class VideoWriter:
             raise UsageError(f"{path}: the output is the input; name another file")
         container = CONTAINERS.get(suffix)
         entry = None if container is None else choose(self.path, container, info, codec)
-        self._file = AtomicFile(self.path)
+        self._file, self._publish = AtomicFile(self.path), publish
         self._sink: _Sink
         try:
             if container is None or entry is None:
@@ -130,7 +132,13 @@ class VideoWriter:
         except BaseException:
             self.abort()
             raise
-        self._file.commit()
+        if self._publish is None:
+            self._file.commit()
+            return
+        try:
+            self._publish(self._file.path)
+        finally:
+            self._file.discard()
 
     def abort(self) -> None:
         """Throw the unfinished file away; what was at `path` before stays."""

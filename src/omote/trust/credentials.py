@@ -21,6 +21,7 @@ from omote.trust import keys
 from omote.trust.keys import SigningKey
 from omote.trust.media_types import EMBEDDING, UNKNOWN, media_type
 from omote.trust.records import (
+    BUFFER,
     SOFT_BINDING,
     DamagedFile,
     State,
@@ -206,8 +207,8 @@ def _sign(
     with (
         c2pa.Signer.from_info(secret) as signer,
         c2pa.Builder(manifest_definition(statement, kind), context=context) as builder,
-        unsigned.open("rb") as given,
-        signed.open("w+b") as made,
+        unsigned.open("rb", BUFFER) as given,
+        signed.open("w+b", BUFFER) as made,
     ):
         if kind not in EMBEDDING:
             builder.set_no_embed()

@@ -31,6 +31,9 @@ class State(StrEnum):
     """The file or the record was changed after it was signed."""
 
 
+BUFFER: Final = 1 << 17
+"""Bytes that are read and written at once; the library asks for 8 KiB each time."""
+
 SOFT_BINDING: Final = "c2pa.soft-binding"
 _UNTRUSTED: Final = frozenset(
     {"signingCredential.untrusted", "signingCredential.invalid", "signingCredential.ocsp.revoked"}
@@ -176,7 +179,7 @@ def read_record(path: Path, sidecar: bytes | None, context: c2pa.Context) -> Rec
     if kind == UNKNOWN:
         kind = None  # the library knows more kinds than those that Omote writes
     try:
-        with path.open("rb") as file, c2pa.Reader(kind, file, sidecar, context=context) as reader:
+        with path.open("rb", BUFFER) as file, c2pa.Reader(kind, file, sidecar, context=context) as reader:
             report = json.loads(reader.json())
     except c2pa.C2paError as error:
         if sidecar is not None or _holds_store(path):

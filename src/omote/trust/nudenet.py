@@ -101,12 +101,11 @@ class NudeNet:
         Raises:
             ModelError: the network cannot run, or is another one.
         """
-        height, width = pixels.shape[:2]
-        side = max(height, width)
-        # As its makers do: black below or beside, then brought to 320 pixels; a smaller copy is padded here.
-        small = (max(round(width * _SIDE / side), 1), max(round(height * _SIDE / side), 1))
-        square = np.zeros((_SIDE, _SIDE, 3), pixels.dtype)
-        square[: small[1], : small[0]] = cv2.resize(pixels, small, interpolation=cv2.INTER_LINEAR)
+        # As its makers do: black below or beside makes a square, which is brought to 320 pixels.
+        # Red goes first, as in training; the package's own code swaps twice and shows its network blue first.
+        scale = max(pixels.shape[:2]) / _SIDE
+        matrix = np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5]])
+        square = cv2.warpAffine(pixels, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         (found,) = self._session.run(tensor([square]))
         if found.ndim != 3 or found.shape[1] != _CHANNELS:
             raise ModelError(f"{self.name}: gives {found.shape}, expected (1, {_CHANNELS}, boxes)")

@@ -236,6 +236,28 @@ def test_an_older_output_stays_when_signing_fails(tmp_path: Path, source: Path) 
     assert output.read_bytes() == b"older"
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.mkv"])
+def test_what_is_to_be_done_before_a_file_has_its_name(tmp_path: Path, source: Path, name: str) -> None:
+    target, output = make_media(tmp_path / name), tmp_path / f"out{Path(name).suffix}"
+    seen = []
+
+    def before(made: Path) -> None:
+        assert not output.exists()
+        seen.append(made.read_bytes())
+
+    def stop(_: Path) -> None:
+        raise InputError("the log is full")
+
+    publish(target, output, statement(target, source), before=before)
+    assert seen == [output.read_bytes()]
+    output.unlink()
+    sidecar_path(output).unlink(missing_ok=True)
+    files = snapshot(tmp_path)
+    with pytest.raises(InputError, match="the log is full"):
+        publish(target, output, statement(target, source), before=stop)
+    assert snapshot(tmp_path) == files
+
+
 def test_what_does_not_verify_is_not_published(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

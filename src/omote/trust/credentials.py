@@ -7,7 +7,7 @@ take its name. The record follows the C2PA specification 2.2; docs/trust.md show
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +67,7 @@ def publish(
     key: SigningKey | None = None,
     *,
     thumbnails: bool = False,
+    before: Callable[[Path], None] | None = None,
 ) -> Signed:
     """Sign a finished file and give it its name: it appears whole, signed and checked, or not at all.
 
@@ -78,12 +79,15 @@ def publish(
         statement: what the record says.
         key: what to sign with; the installation's own unless given.
         thumbnails: see `sign_file`.
+        before: called with the signed file just before it gets its name; what it raises stops that.
 
     Raises:
         InputError: as `sign_file`, or `output` cannot be written.
     """
     with AtomicFile(output) as file:
         signed = sign_file(unsigned, file.path, statement, key, name=output, thumbnails=thumbnails)
+        if before is not None:
+            before(file.path)
         if signed.sidecar is not None:
             with AtomicFile(sidecar_path(output)) as beside:
                 beside.path.write_bytes(signed.sidecar)

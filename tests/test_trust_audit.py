@@ -7,6 +7,9 @@ import os
 import re
 import shutil
 import stat
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -238,3 +241,50 @@ def test_any_flipped_bit_is_found(log: AuditLog, data: st.DataObject):
         assert verify_log(log).fault is not None
     finally:
         path.write_bytes(good)
+
+
+def test_wherever_a_write_was_broken_off_the_log_goes_on(log: AuditLog):
+    head, size = (log.home / "audit.head").read_bytes(), log.path.stat().st_size
+    log.append(entry(9), NOW)
+    content = log.path.read_bytes()
+    for cut in (size, size + 1, size + 300, len(content) - 1, len(content)):
+        log.path.write_bytes(content[:cut])
+        (log.home / "audit.head").write_bytes(head)
+        assert verify_log(log).fault is None
+        log.append(entry(10), NOW)
+        operations = [line["operation"] for line in entries(log)][5:]
+        whole, begun = cut == len(content), cut > size
+        assert operations == ["swap" if whole else "log repaired"] * begun + ["swap"]
+        assert verify_log(log).fault is None
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from omote.trust.audit import AuditLog, Entry
+log = AuditLog(Path(sys.argv[1]))
+print("begun", flush=True)
+while True:
+    log.append(Entry("swap", watermark="ab" * 6), datetime.now(UTC))
+    print(".", end="", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills with POSIX's signal")
+def test_killed_writers_leave_a_log_that_verifies_and_lose_nothing_they_told_of(tmp_path: Path):
+    home = tmp_path / "trust"
+    told = 0
+    for seconds in (0.05, 0.11, 0.23):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(home)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "begun\n"
+        time.sleep(seconds)
+        writer.kill()
+        told += len(writer.communicate()[0])
+    AuditLog(home).append(entry(0), NOW)
+    assert verify_log(AuditLog(home)).fault is None
+    kept = sum(line["operation"] == "swap" for line in entries(AuditLog(home)))
+    assert told + 1 <= kept <= told + 4

@@ -1,5 +1,6 @@
 """Small pictures and films of every kind that Omote writes, and a statement about them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -33,7 +34,10 @@ EMBEDDED = (
 BESIDE = ("a.mkv", "a.webm", "a.ts", "a.bmp", "a.jp2")
 MARK = BoundMark("org.omote.watermark.1", 0x0123_4567_89AB)
 
-_CODECS = {".webm": "libvpx-vp9", ".avi": "mpeg4"}
+_FILMS = dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv", ".ts"), "libx264") | {
+    ".webm": "libvpx-vp9",
+    ".avi": "mpeg4",
+}
 
 
 def pixels(seed: int = 0) -> NDArray[np.uint8]:
@@ -45,23 +49,31 @@ def pixels(seed: int = 0) -> NDArray[np.uint8]:
 
 def make_media(path: Path, seed: int = 0) -> Path:
     """Write a small picture or film of the kind that the suffix names; `moving` and `deep` by the stem."""
-    if path.suffix in (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts"):
-        _film(path, seed)
-    elif path.stem == "deep":
+    if path.stem == "deep":
         Image.fromarray(pixels(seed)[..., 0].astype(np.uint16) * 257).save(path)
+        return path
+    count = 6 if path.suffix in _FILMS else 3 if path.stem == "moving" else 1
+    return write_media(path, [pixels(seed + number) for number in range(count)])
+
+
+def write_media(path: Path, frames: Sequence[NDArray[np.uint8]]) -> Path:
+    """Write a film of these frames, or a picture of the first, or of all if the stem is `moving`."""
+    if path.suffix in _FILMS:
+        _film(path, frames)
     else:
-        first, *more = (Image.fromarray(pixels(seed + k)) for k in range(3))
+        first, *more = (Image.fromarray(frame) for frame in frames)
         moving = {"save_all": True, "append_images": more} if path.stem == "moving" else {}
         first.save(path, **moving)
     return path
 
 
-def _film(path: Path, seed: int) -> None:
+def _film(path: Path, frames: Sequence[NDArray[np.uint8]]) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(_CODECS.get(path.suffix, "libx264"), rate=25)
-        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
-        for number in range(6):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels(seed + number), format="rgb24")))
+        stream = container.add_stream(_FILMS[path.suffix], rate=25)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
 
 

@@ -1,24 +1,35 @@
-"""Looking for watermarks in files: whole pictures, and frames from two places of a film."""
+"""Looking for watermarks in files: in whole pictures, and in frames from two places of a film."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy.typing as npt
 
-from omote.media import VideoReader, open_image, probe
+from omote.media import MediaInfo, VideoReader, open_image, probe
 
 ALGORITHM: Final = "org.omote.watermark.1"
 """The name of Omote's own mark in records (reverse DNS, as C2PA asks of algorithms that its list lacks)."""
 
 
+class _Finding(Protocol):
+    @property
+    def identifier(self) -> int: ...
+    @property
+    def false_alarm(self) -> float: ...
+
+
+_Find = Callable[[Iterable[npt.NDArray[Any]]], _Finding | None]
+
+
 @dataclass(frozen=True)
 class FoundMark:
-    """A watermark that was found: algorithm, identifier in hex digits, and how surely.
+    """A watermark that was found: its algorithm, its identifier in hex digits, and how surely.
 
     `false_alarm` is an upper bound of the probability that a file without a mark gives such a finding.
     """
@@ -29,30 +40,43 @@ class FoundMark:
 
 
 def search_mark(path: Path) -> FoundMark | None:
-    """Omote's watermark in a picture or film, or None.
+    """The watermark in a picture or film, Omote's own or that of an installed package; None without one.
 
     Raises:
         InputError: the file cannot be decoded.
+        ModelError: a package that offers watermarks is broken.
     """
-    from omote.trust.watermark import find_mark
-
-    for frames in _samples(path):
-        reading = find_mark(frames)
-        if reading is not None:
-            return FoundMark(ALGORITHM, f"{reading.identifier:012x}", reading.false_alarm)
+    info = probe(path)
+    for start in _starts(info):
+        for algorithm, find in _finders():
+            with _frames(info, start) as frames:
+                found = find(frames)
+            if found is not None:
+                return FoundMark(algorithm, f"{found.identifier:012x}", found.false_alarm)
     return None
 
 
-def _samples(path: Path) -> Iterator[list[npt.NDArray[Any]]]:
-    """A picture; or as many frames as a search wants from a film's beginning, then from its middle."""
+def _finders() -> Iterator[tuple[str, _Find]]:
+    from omote.trust.watermark import find_mark, schemes
+
+    yield ALGORITHM, find_mark
+    for offered in schemes():
+        scheme = offered.make()
+        yield scheme.algorithm, scheme.find
+
+
+def _starts(info: MediaInfo) -> tuple[float | None, ...]:
+    """Where to look in a film, in seconds: at its beginning, then in its middle."""
+    return (None, info.duration / 2) if info.is_film and info.duration else (None,)
+
+
+@contextlib.contextmanager
+def _frames(info: MediaInfo, start: float | None) -> Iterator[Iterator[npt.NDArray[Any]]]:
+    """The picture, or as many frames of a film as a search wants."""
     from omote.trust.watermark import FRAMES
 
-    info = probe(path)
     if not info.is_film:
-        yield [open_image(path).pixels]
+        yield iter([open_image(info.path).pixels])
         return
-    for start in (None, info.duration / 2 if info.duration else None):
-        with VideoReader(path, start=start) as film:
-            yield [frame.pixels for frame in islice(film, FRAMES)]
-        if not info.duration:
-            return
+    with VideoReader(info.path, start=start) as film:
+        yield (frame.pixels for frame in islice(film, FRAMES))

@@ -9,10 +9,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omote.errors import InputError
+from omote.errors import OmoteError
 from omote.media.sniff import require_file
 from omote.trust import keys
-from omote.trust.mark_search import FoundMark, search_mark
+from omote.trust.mark_search import ALGORITHM, FoundMark, search_mark
 from omote.trust.records import (
     DamagedFile,
     Record,
@@ -170,7 +170,7 @@ def _search(path: Path, search: SearchMark | None) -> tuple[FoundMark | None, st
         return None, None
     try:
         return search(path), None
-    except InputError as error:
+    except OmoteError as error:
         return None, str(error).removeprefix(f"{path}: ")
 
 
@@ -267,10 +267,10 @@ def _watermark(
 ) -> Iterator[str]:
     named = None if record is None else record.mark
     if unsearched is not None:
-        yield f"watermark: not looked for, the pixels cannot be decoded ({unsearched})"
+        yield f"watermark: cannot be looked for ({unsearched})"
     elif found is not None:
-        sure = f"false alarm at most {found.false_alarm:.0e}"
-        yield f"watermark: {found.algorithm} {found.value} ({sure})"
+        maker = "Omote's" if found.algorithm == ALGORITHM else found.algorithm
+        yield f"watermark: {maker}, {found.value} (false alarm at most {found.false_alarm:.0e})"
         if agree is True:
             yield "record and watermark agree"
         elif agree is False:

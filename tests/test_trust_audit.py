@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 from omote.errors import InputError, RefusedError
 from omote.trust.audit import AuditLog, Entry
 from omote.trust.audit_verify import entries, find_entries, verify_log
+from omote.trust.consent_rules import ConsentRefusedError
+from omote.trust.refusals import refused_entry
+from omote.trust.safety import SafetyRefusedError, Verdict
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -127,6 +130,8 @@ def test_a_changed_log_takes_no_more_lines_until_it_is_begun_anew(log: AuditLog)
     log.path.write_bytes(b"".join(raw(log)[:3]))
     with pytest.raises(RefusedError, match="omote audit restart"):
         log.append(entry(9), NOW)
+    with pytest.raises(RefusedError, match="omote audit restart"):
+        log.require_whole(NOW)
     aside = log.restart(NOW)
     assert len(aside.read_bytes().splitlines()) == 3
     log.append(entry(9), NOW)
@@ -288,3 +293,24 @@ def test_killed_writers_leave_a_log_that_verifies_and_lose_nothing_they_told_of(
     assert verify_log(AuditLog(home)).fault is None
     kept = sum(line["operation"] == "swap" for line in entries(AuditLog(home)))
     assert told + 1 <= kept <= told + 4
+
+
+def test_asking_whether_it_is_whole_begins_no_line(log: AuditLog):
+    log.require_whole(NOW)
+    assert verify_log(log).lines == 5
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "kept"),
+    [
+        (ConsentRefusedError("expired", "anna.json: expired"), "consent: expired", 1),
+        (RefusedError("the source face is on the list as 'Anna'"), "rights", 1),
+        (SafetyRefusedError("film.mp4: x", Verdict("refused", "sexual content")), "sexual content", 1),
+        (SafetyRefusedError("film.mp4: x", Verdict("refused", "minor", young=True)), "minor", 0),
+    ],
+)
+def test_a_refusal_is_logged_without_names(log: AuditLog, error: RefusedError, why: str, kept: int):
+    log.append(refused_entry(error, [("source", "a" * 64)]), NOW)
+    line = list(entries(log))[-1]
+    assert (line["operation"], line["detail"], len(line["inputs"])) == ("refused", {"why": why}, kept)
+    assert not re.search("anna|film", json.dumps(line), re.IGNORECASE)

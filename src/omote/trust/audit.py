@@ -84,6 +84,16 @@ class AuditLog:
         self.home = home
         self.path = home / LOG
 
+    def require_whole(self, moment: datetime) -> None:
+        """Make sure, before a job begins, that the log will take its line; what a killed run left is mended.
+
+        Raises:
+            RefusedError: the log was changed, or cut off.
+            InputError: it cannot be written, or the key cannot be read.
+        """
+        with self.held():
+            self._ready(moment)
+
     def append(self, entry: Entry, moment: datetime) -> str:
         """Add a line; it is on the disk when this returns.
 
@@ -102,12 +112,18 @@ class AuditLog:
             InputError: it cannot be written, or the key cannot be read.
         """
         with self.held():
-            known = (self.home / f"{KEY}.key").exists()
-            signer = Signer.own(self.home, KEY)
-            head = self._recovered(signer, moment)
-            if known and not head.count:  # the log was deleted, or a run was killed before its first line
-                head = self._write(signer, head, _note("begun anew", old_log="none"), moment)
+            signer, head = self._ready(moment)
             return self._write(signer, head, entry, moment).last
+
+    def prepare(self, moment: datetime) -> None:
+        """Put in order what a killed run left behind; so a job learns before its work that it can be logged.
+
+        Raises:
+            RefusedError: the log was changed, or cut off.
+            InputError: it cannot be read or written.
+        """
+        with self.held():
+            self._recovered(Signer.own(self.home, KEY), moment)
 
     def restart(self, moment: datetime) -> Path:
         """Put a log that does not verify aside, and begin a new one whose first line says so.
@@ -157,6 +173,15 @@ class AuditLog:
         make_private_folder(self.home)
         with exclusive(self.home / ".audit.lock"):
             yield
+
+    def _ready(self, moment: datetime) -> tuple[Signer, Head]:
+        """The key and the head to go on from."""
+        known = (self.home / f"{KEY}.key").exists()
+        signer = Signer.own(self.home, KEY)
+        head = self._recovered(signer, moment)
+        if known and not head.count:  # the log was deleted, or a run was killed before its first line
+            head = self._write(signer, head, _note("begun anew", old_log="none"), moment)
+        return signer, head
 
     def _recovered(self, signer: Signer, moment: datetime) -> Head:
         """The head, after what a killed run left behind was put in order."""

@@ -295,9 +295,14 @@ def test_killed_writers_leave_a_log_that_verifies_and_lose_nothing_they_told_of(
     assert told + 1 <= kept <= told + 4
 
 
-def test_asking_whether_it_is_whole_begins_no_line(log: AuditLog):
+def test_asking_whether_it_is_whole_writes_no_line(log: AuditLog, tmp_path: Path):
     log.require_whole(NOW)
     assert verify_log(log).lines == 5
+    fresh = AuditLog(tmp_path / "fresh")
+    fresh.require_whole(NOW)
+    assert verify_log(fresh).fault is None
+    fresh.append(entry(0), NOW)
+    assert [line["operation"] for line in entries(fresh)] == ["swap"]
 
 
 @pytest.mark.parametrize(

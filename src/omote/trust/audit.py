@@ -176,10 +176,10 @@ class AuditLog:
 
     def _ready(self, moment: datetime) -> tuple[Signer, Head]:
         """The key and the head to go on from."""
-        known = (self.home / f"{KEY}.key").exists()
+        gone = (self.home / f"{KEY}.key").exists() and not (self.home / HEAD).exists()
         signer = Signer.own(self.home, KEY)
         head = self._recovered(signer, moment)
-        if known and not head.count:  # the log was deleted, or a run was killed before its first line
+        if gone:  # the log was deleted, or a run was killed before its first line
             head = self._write(signer, head, _note("begun anew", old_log="none"), moment)
         return signer, head
 

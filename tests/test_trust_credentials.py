@@ -1,5 +1,6 @@
 """Signing: every kind of output, what the record says, and that nothing half-done is left behind."""
 
+import io
 import json
 import socket
 import threading
@@ -17,6 +18,8 @@ from omote.trust import certificates, credentials, keys
 from omote.trust.credentials import publish, sign_file
 from omote.trust.media_types import EMBEDDING, media_type
 from omote.trust.records import sidecar_path
+from omote.trust.statement import SourceType
+from omote.trust.xmp import with_source_type, xmp_packet
 from tests.conftest import Command, snapshot
 from tests.trust_files import BESIDE, EMBEDDED, MARK, make_media, statement
 
@@ -130,6 +133,35 @@ def test_actions_without_a_target(tmp_path: Path, source: Path) -> None:
     assert not any(one["label"] == "c2pa.soft-binding" for one in active(report)["assertions"])
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "deep.png", "moving.png"])
+def test_the_source_type_stands_in_xmp_and_is_signed(tmp_path: Path, source: Path, name: str) -> None:
+    given = make_media(tmp_path / name)
+    output = tmp_path / f"out{given.suffix}"
+    publish(given, output, statement(given, source))
+    term = (_TERMS + "compositeWithTrainedAlgorithmicMedia").encode()
+    with Image.open(output) as picture:
+        picture.load()
+        packet = picture.info["xmp"]
+    assert term in (packet if isinstance(packet, bytes) else packet.encode())
+    content = output.read_bytes()
+    output.write_bytes(content.replace(b"DigitalSourceType=", b"DigitalSourceTypo="))
+    assert read(output)["validation_state"] == "Invalid"
+
+
+def test_xmp_comes_after_exif_and_does_not_replace_what_is_there() -> None:
+    camera, packet = Image.Exif(), xmp_packet(SourceType.ENHANCED)
+    camera[271] = "Camera"
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG", exif=camera)
+    plain = file.getvalue()
+    made = with_source_type(plain, "image/jpeg", SourceType.ENHANCED)
+    assert with_source_type(made, "image/jpeg", SourceType.SYNTHETIC) == made
+    with Image.open(io.BytesIO(made)) as picture:
+        assert picture.getexif()[271] == "Camera"
+        assert picture.info["xmp"] == packet
+    assert with_source_type(plain, "image/gif", SourceType.ENHANCED) == plain
+
+
 def test_what_is_stated_stands_in_the_record(tmp_path: Path, source: Path) -> None:
     target, output = make_media(tmp_path / "a.jpg"), tmp_path / "out.jpg"
     publish(target, output, statement(target, source))
@@ -223,6 +255,16 @@ def test_a_key_that_does_not_fit_leaves_nothing(tmp_path: Path, source: Path, na
     key, other = keys.signing_key(), keys.renew()
     mixed = keys.SigningKey(key.path, other.private_pem, key.chain, None)
     assert "cannot be signed" in _fails(mixed, tmp_path, source, name)
+
+
+def test_signing_that_fails_leaves_no_copy(tmp_path: Path) -> None:
+    key, other = keys.signing_key(), keys.renew()
+    target, signed = make_media(tmp_path / "a.jpg"), tmp_path / "signed.jpg"
+    with pytest.raises(InputError):
+        sign_file(
+            target, signed, statement(target), keys.SigningKey(key.path, other.private_pem, key.chain, None)
+        )
+    assert not signed.exists()
 
 
 def test_an_older_output_stays_when_signing_fails(tmp_path: Path, source: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from omote._version import __version__
 from omote.errors import InputError
@@ -32,6 +32,7 @@ from omote.trust.records import (
     sidecar_path,
 )
 from omote.trust.statement import Statement
+from omote.trust.xmp import WITH_XMP, with_source_type
 
 if TYPE_CHECKING:
     import c2pa  # type: ignore[import-untyped]
@@ -105,8 +106,8 @@ def sign_file(
 ) -> Signed:
     """Write a copy of a finished file with a signed record in it, and check that it verifies.
 
-    Where a kind of file has no place for a record (Matroska, WebM, transport streams, BMP, JPEG 2000), the
-    copy equals the original and the record is returned.
+    A JPEG or PNG names the source type as XMP, too. Where a kind of file has no place for a record (Matroska,
+    WebM, transport streams, BMP, JPEG 2000), the copy equals the original and the record is returned.
 
     Args:
         unsigned: the finished file; its content tells its kind, whatever its name.
@@ -211,13 +212,20 @@ def _sign(
     with (
         c2pa.Signer.from_info(secret) as signer,
         c2pa.Builder(manifest_definition(statement, kind), context=context) as builder,
-        unsigned.open("rb", BUFFER) as given,
+        _opened(unsigned, kind, statement) as given,
         signed.open("w+b", BUFFER) as made,
     ):
         if kind not in EMBEDDING:
             builder.set_no_embed()
         notes = list(_add_ingredients(builder, context, statement))
         return bytes(builder.sign(signer, kind, given, made)), notes
+
+
+def _opened(unsigned: Path, kind: str, statement: Statement) -> BinaryIO:
+    """The file to be signed; a picture that can hold it has the source type as XMP, too."""
+    if kind in WITH_XMP:
+        return io.BytesIO(with_source_type(unsigned.read_bytes(), kind, statement.source_type))
+    return unsigned.open("rb", BUFFER)
 
 
 def _add_ingredients(builder: c2pa.Builder, context: c2pa.Context, statement: Statement) -> Iterator[str]:

@@ -22,7 +22,7 @@ def people(
     start: Annotated[float | None, typer.Option(help="Begin at this second of the film.")] = None,
     end: Annotated[float | None, typer.Option(help="End at this second of the film.")] = None,
     recogniser: options.Recogniser = "omote-identity",
-    likeness: options.Likeness = 0.4,
+    likeness: options.Likeness = 0.5,
     detector: options.Detector = "omote-detect",
     detector_size: options.DetectorSize = 640,
     detector_angles: options.DetectorAngles = "0",

@@ -43,7 +43,7 @@ def swap(
         Path | None, typer.Option(help="A TOML file with --map, --only and --except of a whole film.")
     ] = None,
     recogniser: options.Recogniser = "omote-identity",
-    likeness: options.Likeness = 0.4,
+    likeness: options.Likeness = 0.5,
     swapper: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="mesh, a swapper of the catalogue, a file, a plug-in.")
     ] = "mesh",

@@ -8,10 +8,7 @@ from pathlib import Path
 
 from omote.errors import NoFaceError, UsageError
 from omote.faces.face import Array
-from omote.pipelines.people import People
-
-LIKE = 0.35
-"""Least cosine of a reference photo and the person whom it names."""
+from omote.pipelines.people import LIKE, People
 
 Likeness = Callable[[Path], Array]
 """From a photo to the embedding of the face in it."""
@@ -86,38 +83,63 @@ class Casting:
         own = [] if not sources and self.parts else [tuple(sources)]
         return [*own, *dict.fromkeys(part.sources for part in self.parts if part.sources not in own)]
 
-    def cast(self, people: People, sources: Sequence[Path], look: Likeness, film: Path | str) -> CastPeople:
+    @property
+    def numbered(self) -> bool:
+        """Whether it names people by number."""
+        names = [*(part.person for part in self.parts), *self.only, *self.exclude]
+        return any(name.isdecimal() for name in names)
+
+    def cast(
+        self,
+        people: People,
+        sources: Sequence[Path],
+        look: Likeness,
+        film: Path | str,
+        whole: People | None = None,
+    ) -> CastPeople:
         """Say which identity everybody gets.
 
         Args:
-            people: of the film.
+            people: of the film, or of a span of it.
             sources: photos of SOURCE; there may be none.
             look: from a reference photo to its embedding.
             film: for messages.
+            whole: people of the whole film, whose numbers count, where `people` are those of a span.
 
         Raises:
             UsageError: a person does not exist, or is spoken of twice.
             NoFaceError: nobody looks like a reference photo, or the photo shows no face.
         """
         identities = self.identities(sources)
+        numbers = list(range(len(people))) if whole is None else people.numbers_in(whole)
+        count = len(people if whole is None else whole)
         given: dict[int, int] = {}
 
-        def find(person: str, option: str) -> int:
-            return find_person(people, person, option, look, film)
+        def find(person: str, option: str) -> list[int]:
+            if person.isdecimal():
+                if int(person) >= count:
+                    shown = f"persons 0 to {count - 1}" if count else "nobody"
+                    raise UsageError(
+                        f"{option} {person}: {film} shows {shown}; list them with: omote people {film}"
+                    )
+                return [place for place, number in enumerate(numbers) if number == int(person)]
+            return [_most_like(people, Path(person), option, look, film)]
 
         for part in self.parts:
-            number = find(part.person, "--map")
             identity = identities.index(part.sources)
-            if given.setdefault(number, identity) != identity:
-                raise UsageError(f"--map gives person {number} of {film} two faces")
-        kept = {find(person, "--except") for person in self.exclude}
+            for place in find(part.person, "--map"):
+                if given.setdefault(place, identity) != identity:
+                    raise UsageError(f"--map gives person {numbers[place]} of {film} two faces")
+        kept = {place for person in self.exclude for place in find(person, "--except")}
         if twice := sorted(kept & given.keys()):
-            raise UsageError(f"person {twice[0]} of {film} is named by --map and by --except: choose one")
+            raise UsageError(
+                f"person {numbers[twice[0]]} of {film} is named by --map and by --except: choose one"
+            )
         if sources:
-            meant = [find(person, "--only") for person in self.only] or range(len(people))
-            for number in meant:
-                if number not in kept:
-                    given.setdefault(number, 0)
+            meant = [place for person in self.only for place in find(person, "--only")]
+            for place in meant if self.only else range(len(people)):
+                if place not in kept:
+                    given.setdefault(place, 0)
         return CastPeople(people, given)
 
 
@@ -138,25 +160,15 @@ def _absolute(person: str) -> str:
     return person if person.isdecimal() else str(Path(person).absolute())
 
 
-def find_person(people: People, person: str, option: str, look: Likeness, film: Path | str) -> int:
-    """Number of the person whom a number or a reference photo names.
+def _most_like(people: People, photo: Path, option: str, look: Likeness, film: Path | str) -> int:
+    """The person whom a reference photo shows.
 
     Raises:
-        UsageError: there is no such number.
-        NoFaceError: nobody looks like the photo, or it shows no face.
+        NoFaceError: nobody looks like it, or it shows no face.
     """
-    if person.isdecimal():
-        if int(person) < len(people):
-            return int(person)
-        count = "nobody" if not len(people) else f"persons 0 to {len(people) - 1}"
-        raise UsageError(f"{option} {person}: {film} shows {count}; list them with: omote people {film}")
-    alike = people.likeness(look(Path(person)))
+    alike = people.likeness(look(photo))
     best = max(range(len(alike)), key=alike.__getitem__, default=None)
     if best is None or alike[best] < LIKE:
-        found = (
-            ""
-            if best is None
-            else f" (person {best} comes nearest, likeness {alike[best]:.2f} of {LIKE:.2f})"
-        )
-        raise NoFaceError(f"{option} {person}: nobody in {film} looks like this photo{found}")
+        nearest = "" if best is None else f" (nearest: person {best}, likeness {alike[best]:.2f} of {LIKE})"
+        raise NoFaceError(f"{option} {photo}: nobody in {film} looks like this photo{nearest}")
     return best

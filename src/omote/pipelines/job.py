@@ -1,6 +1,7 @@
 """The faces of one or more people for any number of pictures: find, swap, compose, restore."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from omote.pipelines.clock import StageClock
 from omote.pipelines.cuts import Seen, thumbnail
 from omote.pipelines.meant import Meant, Role
 from omote.pipelines.people import faces_as_people, people_of, see
+from omote.pipelines.search import see_film
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.together import apart
 from omote.zoo import Card, Networks
@@ -113,11 +115,12 @@ class Job:
         """Whether one face a frame is meant, the largest."""
         return self.recogniser is None and self.selection.rule == "largest"
 
-    def cast(self, seen: Iterable[tuple[object, Seen]], film: Path | str) -> CastPeople | None:
+    def cast(self, seen: Iterable[tuple[object, Seen]], film: Path) -> CastPeople | None:
         """Say who of a film gets which identity; None if all that were found get the first.
 
         Args:
-            seen: all its frames in their order, each with what `see` found.
+            seen: all its frames in their order, each with what `see` found; or those of the span that is
+                swapped: then the film is searched, for the numbers of people are those of the whole.
             film: for messages.
 
         Raises:
@@ -126,7 +129,14 @@ class Job:
         """
         if self.recogniser is None:
             return None
-        return self.casting.cast(people_of(seen, self.settings.likeness), self.sources, self._look, film)
+        settings, people = self.settings, people_of(seen, self.settings.likeness)
+        whole = None
+        if self.casting.numbered and (settings.start is not None or settings.end is not None):
+            all_of_it = replace(settings, start=None, end=None)
+            found = see_film(film, all_of_it, self.see, settings.parallel, self.clock)
+            with closing(found):
+                whole = people_of(found, settings.likeness)
+        return self.casting.cast(people, self.sources, self._look, film, whole)
 
     def meant(self, pixels: npt.NDArray[Any], path: Path | str) -> Meant:
         """Find the faces to swap in one picture, and the role of each; raises as `cast` does.

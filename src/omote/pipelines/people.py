@@ -21,8 +21,10 @@ from omote.pipelines.meant import linked
 
 _EVERY = Fraction(1, 5)
 """Seconds between two embeddings of a face that nobody is near."""
-LIKENESS = 0.4
+LIKENESS = 0.5
 """Least cosine of two groups of one person's embeddings."""
+LIKE = 0.35
+"""Least cosine of a person and the same person elsewhere: on a photo, or in another part of the film."""
 _TURNED = 0.2
 """Two parts of a track that are less alike than this are two people."""
 _LOOKS = 2
@@ -108,6 +110,15 @@ class People:
         if parts is None:
             return None
         return parts[max(bisect_right(parts, (frame, len(self.people))) - 1, 0)][1]
+
+    def numbers_in(self, whole: People) -> list[int | None]:
+        """For each of these people of a span the number among those of the whole film, None if not there."""
+        numbers: list[int | None] = []
+        for person in self.people:
+            alike = whole.likeness(person.embedding)
+            best = max(range(len(alike)), key=alike.__getitem__, default=None)
+            numbers.append(best if best is not None and alike[best] >= LIKE else None)
+        return numbers
 
     def likeness(self, embedding: Array) -> list[float]:
         """Cosine of an embedding and each person's."""

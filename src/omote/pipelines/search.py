@@ -28,7 +28,7 @@ def see_film(
     see: Callable[[Frame], Seen],
     threads: int,
     clock: StageClock,
-    report: Reporter,
+    report: Reporter = lambda progress: None,
 ) -> Generator[tuple[Place, Seen], None, None]:
     """Say of every frame of a film what was found in it.
 

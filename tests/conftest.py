@@ -35,12 +35,20 @@ class Outcome:
 Command = Callable[..., Outcome]
 
 
+@pytest.fixture(scope="session")
+def trust_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of keys and the log of all tests that have none of their own."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture(autouse=True)
-def _private_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings from outside; whatever would be left in the temporary folder is left in the test's own."""
+def _private_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust_home: Path) -> None:
+    """No settings from outside but a right to every face; whatever would be left in the temporary folder is left in the test's own."""
     for name in os.environ:
         if name.startswith("OMOTE_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("OMOTE_HOME", str(trust_home))
+    monkeypatch.setenv("OMOTE_RIGHTS", "own")
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))

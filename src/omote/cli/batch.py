@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from omote.cli.console import film_progress, kept_when_interrupted, summary
+from omote.cli.rights import RightsText, ask_for_rights
 
 
 def batch(
@@ -17,12 +18,16 @@ def batch(
         bool,
         typer.Option("--resume", help="Go on with unfinished films, and leave out what is there already."),
     ] = False,
+    rights: RightsText = None,
 ) -> None:
     """Do all swaps of a file; leaves with the exit code of the first that failed."""
     from omote.errors import OmoteError
     from omote.pipelines import read_batch, swap_file
 
     items = read_batch(jobs)
+    if not all(item.settings.rights for item in items):  # asked once, before any work
+        stated = str(ask_for_rights(rights))
+        items = [item.with_rights(stated) for item in items]
     done, there = 0, 0
     failures: list[tuple[Path, str, int]] = []
     for number, item in enumerate(items, 1):

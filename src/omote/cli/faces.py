@@ -38,8 +38,9 @@ def faces(
     from dataclasses import replace
 
     from omote.faces.draw import draw_faces
-    from omote.media import require_picture_suffix, save_image
+    from omote.media import require_picture_suffix
     from omote.pipelines import FIND_NAMES, FindSettings, make_finder, open_networks, refuse_overwriting
+    from omote.pipelines.provenance import save_signed
 
     given = dict(locals())
     if draw is not None:
@@ -50,7 +51,8 @@ def faces(
     picture = _picture(file, at, max_pixels)
     found = finder.find(picture.pixels)
     if draw is not None:
-        save_image(draw, replace(picture, pixels=draw_faces(picture.pixels, found)))
+        drawn = replace(picture, pixels=draw_faces(picture.pixels, found))
+        save_signed(draw, drawn, "faces drawn", file)
     if json:
         print(dumps([_as_dict(face, mesh) for face in found], indent=1))
     else:

@@ -11,6 +11,7 @@ from omote.cli.console import film_progress
 
 if TYPE_CHECKING:
     from omote.pipelines.people_list import Listed
+    from omote.pipelines.provenance import save_signed
 
 
 def people(
@@ -35,7 +36,7 @@ def people(
     max_pixels: options.MaxPixels = 100_000_000,
 ) -> None:
     """List the people of FILE by the numbers that `omote swap --map` takes, with their times on screen."""
-    from omote.media import require_picture_suffix, save_image
+    from omote.media import require_picture_suffix
     from omote.pipelines import PEOPLE_NAMES, PeopleSettings, refuse_overwriting
     from omote.pipelines.people_list import contact_sheet, list_people
 
@@ -47,7 +48,7 @@ def people(
     with film_progress("Looking") as report:
         found = list_people(file, settings, report)
     if output is not None:
-        save_image(output, contact_sheet(file, found, settings))
+        save_signed(output, contact_sheet(file, found, settings), "people of a film", file)
     if json:
         print(dumps([person.record() for person in found], indent=1))
     else:

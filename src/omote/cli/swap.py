@@ -7,6 +7,7 @@ import typer
 
 from omote.cli import options
 from omote.cli.console import film_progress, kept_when_interrupted, summary, write_record
+from omote.cli.rights import Project, RightsText, ask_for_rights
 
 
 def swap(
@@ -19,6 +20,8 @@ def swap(
         ),
     ],
     output: options.OutputFile,
+    rights: RightsText = None,
+    project: Project = None,
     face: Annotated[
         str, typer.Option(help="Target face: largest, all, left, right, a number, or 'near X,Y'.")
     ] = "largest",
@@ -156,6 +159,7 @@ def swap(
         raise UsageError("give a source photo and a target: omote swap SOURCE... TARGET -o OUTPUT")
     if record is not None:
         refuse_overwriting([*inputs, output], record)
+    given["rights"] = str(ask_for_rights(rights))
     settings = SwapSettings(**{name: given[name] for name in SETTING_NAMES})
     *sources, target = inputs
     if preview is None:

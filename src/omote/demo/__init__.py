@@ -3,9 +3,9 @@
 from importlib import resources
 from pathlib import Path
 
-from omote.demo.film import make_film
+from omote.demo.film import SIZE, make_film
 
-__all__ = ["make_film", "portraits"]
+__all__ = ["SIZE", "make_film", "portraits"]
 
 
 def portraits() -> tuple[Path, Path]:

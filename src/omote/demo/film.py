@@ -12,12 +12,21 @@ from omote.faces.face import Face
 from omote.faces.finder import FaceFinder
 from omote.faces.select import Selection
 from omote.media import ColourTags, Frame, MediaInfo, VideoWriter, open_image
+from omote.media.atomic import Publish
+from omote.media.stamping import Stamp
 
 FRAME_RATE = 25
+SIZE = (1280, 720)
+"""Width and height of its frames in pixels."""
 
 
 def make_film(
-    portrait: Path, output: Path, seconds: float = 4.0, size: tuple[int, int] = (1280, 720)
+    portrait: Path,
+    output: Path,
+    seconds: float = 4.0,
+    size: tuple[int, int] = SIZE,
+    stamp: Stamp | None = None,
+    publish: Publish | None = None,
 ) -> None:
     """Make a film from one portrait.
 
@@ -26,6 +35,8 @@ def make_film(
         output: film to make.
         seconds: its length.
         size: width and height of its frames.
+        stamp: marks every frame.
+        publish: gives the finished file its name, where more than a rename is asked for.
 
     Raises:
         NoFaceError: the photo shows no face.
@@ -53,7 +64,7 @@ def make_film(
         pixel_format="yuv420p",
         colour=ColourTags(matrix=1, primaries=1, transfer=1, range=1),
     )
-    with VideoWriter(output, info) as writer:
+    with VideoWriter(output, info, stamp=stamp, publish=publish) as writer:
         for index in range(count):
             time = index / FRAME_RATE
             camera = camera_at(time, faces[0], pixels.shape[:2], size)

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from omote.evaluation.pairs import Pairs
 from omote.evaluation.photos import Pixels
-from omote.media import Picture, save_image
+from omote.media import Picture
+from omote.pipelines.provenance import save_signed
+from omote.trust.statement import SourceType
 
 _ROWS = 3
 
@@ -41,7 +43,7 @@ def write_sheet(
         ):
             top, left = (3 * row + line) * side, column * side
             sheet[top : top + side, left : left + side] = picture
-    save_image(path, Picture(sheet), quality=90)
+    save_signed(path, Picture(sheet), "sheet of swaps", None, SourceType.COMPOSITE, quality=90)
     return len(shown)
 
 

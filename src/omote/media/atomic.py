@@ -23,7 +23,7 @@ except ImportError:  # Windows: an open file cannot be removed there, which is l
 
 _SUFFIX = ".omote-part"
 
-Publish = Callable[[Path], None]
+Publish = Callable[[Path], object]
 """Takes a finished file, makes of it what shall be seen, such as a signed copy, and gives that its name."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ class BatchItem:
     target: Path
     output: Path
     settings: SwapSettings
+
+    def with_rights(self, rights: str) -> BatchItem:
+        """The same with a right to the source face, unless it states one of its own."""
+        return self if self.settings.rights else replace(self, settings=replace(self.settings, rights=rights))
 
 
 def read_batch(path: Path) -> list[BatchItem]:

@@ -12,9 +12,11 @@ from omote.media import MediaInfo
 from omote.media.cutting import CutFilm, cut_film
 from omote.media.pieces import Encoding, join
 from omote.media.sealed import SealedFile
+from omote.pipelines.examination import Examination
 from omote.pipelines.job import Job
 from omote.pipelines.job_description import JobDescription
 from omote.pipelines.job_folder import JobFolder, job_path, whole
+from omote.pipelines.provenance import Provenance
 from omote.pipelines.report import Counts, Progress, Reporter
 from omote.pipelines.segments import FilmOrder, FindTask, swap_tasks
 from omote.pipelines.settings import SwapSettings
@@ -104,7 +106,11 @@ def refuse_no_face(target: Path, settings: SwapSettings) -> None:
 
 
 def swap_in_segments(
-    request: FilmRequest, info: MediaInfo, networks: Networks | None, report: Reporter
+    request: FilmRequest,
+    info: MediaInfo,
+    networks: Networks | None,
+    examination: Examination,
+    report: Reporter,
 ) -> Counts:
     """Make a film segment by segment; what is finished stays in a job folder until the film is whole.
 
@@ -112,6 +118,7 @@ def swap_in_segments(
         request: what was asked for.
         info: of the film.
         networks: where networks are opened; only for a single worker.
+        examination: looks at all inputs, and permits the job.
         report: called after every frame, or now and then.
 
     Raises:
@@ -122,14 +129,15 @@ def swap_in_segments(
     """
     settings, folder = request.settings, JobFolder(job_path(request.output))
     request.encoding.writer(info).abort()  # refuses now what would be refused at the end
-    job = Job(request.sources, settings, networks=networks)
+    job = Job(request.sources, settings, networks=networks, watch=examination.source)
+    provenance = examination.permit(request.output, info)
     cards = job.cards
     with folder.locked():
         description = JobDescription.of(request.sources, request.target, settings, cards)
-        order = _begin(request, info, description, folder)
+        order, provenance = _begin(request, info, description, folder, provenance)
         workers: Workers = ThisProcess(order, job) if settings.workers == 1 else Processes(order)
         try:
-            counts = _work(order, job, workers, report)
+            counts = _work(order, job, workers, provenance, report)
         except BaseException as error:
             if _hopeless(error, request.target) or not any(folder.counts()[:2]):
                 folder.remove()
@@ -145,9 +153,13 @@ def _hopeless(error: BaseException, target: Path) -> bool:
 
 
 def _begin(
-    request: FilmRequest, info: MediaInfo, description: JobDescription, folder: JobFolder
-) -> FilmOrder:
-    """Take up the job that lies in the folder, or begin it."""
+    request: FilmRequest,
+    info: MediaInfo,
+    description: JobDescription,
+    folder: JobFolder,
+    provenance: Provenance,
+) -> tuple[FilmOrder, Provenance]:
+    """Take up the job that lies in the folder, whose pieces are marked already, or begin it."""
     settings = request.settings
     if folder.begun():
         different = folder.description().difference(description)
@@ -157,6 +169,7 @@ def _begin(
                 f"omote jobs --remove {folder.path}"
             )
         film = folder.film(info)
+        provenance = provenance.marked_as(folder.mark())
     else:
         film = cut_film(
             info,
@@ -166,11 +179,12 @@ def _begin(
             max_pixels=settings.max_pixels,
         )
     if not folder.begun():
-        folder.create(description, film, request.command)
-    return FilmOrder(request.sources, settings, film, folder, request.encoding)
+        folder.create(description, film, request.command, provenance.identifier)
+    encoding = replace(request.encoding, stamp=provenance.stamp)
+    return FilmOrder(request.sources, settings, film, folder, encoding), provenance
 
 
-def _work(order: FilmOrder, job: Job, workers: Workers, report: Reporter) -> Counts:
+def _work(order: FilmOrder, job: Job, workers: Workers, provenance: Provenance, report: Reporter) -> Counts:
     film, folder = order.film, order.folder
     numbers = range(len(film.segments))
     found = {n for n in numbers if whole(folder.faces(n)) is not None}
@@ -190,7 +204,11 @@ def _work(order: FilmOrder, job: Job, workers: Workers, report: Reporter) -> Cou
             lambda done: report(Progress(min((before + done) // 2, film.frames), film.frames)),
         )
     pieces = [folder.piece(n) for n in numbers if SealedFile(folder.faces(n)).head["stamps"]]
-    notes += join(pieces, film, order.encoding)
+
+    def publish(finished: Path) -> None:
+        notes.extend(provenance.publish(finished, job.cards))
+
+    notes += join(pieces, film, order.encoding, publish)
     facts = [SealedFile(piece).head["facts"] for piece in pieces]
     heads = [*(SealedFile(folder.faces(n)).head for n in numbers), *facts]
     report(Progress(film.frames, film.frames))

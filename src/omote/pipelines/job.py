@@ -1,6 +1,6 @@
 """The faces of one or more people for any number of pictures: find, swap, compose, restore."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +46,7 @@ class Job:
         settings: see `SwapSettings`.
         swapper: the engine; the one that the settings name unless given.
         networks: where networks are opened; catalogue and store of this machine unless given.
+        watch: called with every photo whose face is used, as it is opened; may raise.
 
     Raises:
         UsageError: the settings name a network that does not exist.
@@ -60,6 +61,7 @@ class Job:
         settings: SwapSettings,
         swapper: Swapper[Any] | None = None,
         networks: Networks | None = None,
+        watch: Callable[[Path, Source], None] | None = None,
     ) -> None:
         self.settings = settings
         self.networks = networks or open_networks(settings, settings.parallel)
@@ -74,10 +76,13 @@ class Job:
             make_source_finder(settings, self.networks),
         )
         self.sources, self.casting = tuple(sources), settings.casting
-        self.identities = [
-            self.swapper.identity([self._source(path, chosen, finder) for path in photos])
-            for photos in self.casting.identities(sources)
-        ]
+        self.identities = []
+        for paths in self.casting.identities(sources):
+            photos = [self._source(path, chosen, finder) for path in paths]
+            for path, photo in zip(paths, photos, strict=True):
+                if watch is not None:
+                    watch(path, photo)
+            self.identities.append(self.swapper.identity(photos))
         self.recogniser = make_recogniser(settings, self.networks) if self.casting else None
 
     @property

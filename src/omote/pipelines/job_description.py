@@ -19,8 +19,8 @@ from omote.media.sniff import reason
 from omote.pipelines.settings import SwapSettings
 from omote.zoo import Card
 
-_WITHOUT_CONSEQUENCE = ("threads", "workers", "max_pixels")
-"""Settings that change how fast a film is made, and not how it looks."""
+_WITHOUT_CONSEQUENCE = ("threads", "workers", "max_pixels", "rights", "project")
+"""Settings that change how fast or why a film is made, and not how it looks."""
 _SAMPLES, _SAMPLE = 256, 1 << 18
 """A larger file than 64 MiB is known by its size and so many samples of so many bytes."""
 

@@ -59,8 +59,8 @@ class JobFolder:
         names = {path.name for path in self.path.iterdir() if not path.name.startswith(".")}
         return not self.begun() and not names <= _PARTS
 
-    def create(self, description: JobDescription, film: CutFilm, command: str) -> None:
-        """Make the folder.
+    def create(self, description: JobDescription, film: CutFilm, command: str, mark: int | None) -> None:
+        """Make the folder. `mark` is the identifier of the watermark in its pieces.
 
         Raises:
             InputError: it cannot be written.
@@ -71,6 +71,7 @@ class JobFolder:
             "segments": [[*segment.stamps, segment.frames] for segment in film.segments],
             "span": [None if time is None else str(time) for time in (film.begin, film.until)],
             "shift": film.shift,
+            "mark": mark,
         }
         try:
             for name in ("faces", "pieces"):
@@ -99,6 +100,12 @@ class JobFolder:
             segments = tuple(Segment((first, last), frames) for first, last, frames in job["segments"])
             begin, until = (None if time is None else Fraction(time) for time in job["span"])
             return CutFilm(info, segments, begin, until, int(job["shift"]))
+
+    def mark(self) -> int | None:
+        """The identifier of the watermark. Raises InputError if that is damaged."""
+        job = self._read()
+        with self._understood():
+            return None if job["mark"] is None else int(job["mark"])
 
     def command(self) -> str:
         """How the job is gone on with. Raises InputError if that is damaged."""

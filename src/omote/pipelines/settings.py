@@ -113,6 +113,9 @@ class SwapSettings(PeopleSettings):
         blend: blending, one of `feather`, `multiband`, `poisson`.
         opacity: 0 (the target as it was) to 1 (the new face in full).
         fade: whether faces in profile or looking far down fade to the target; see `omote.compose.visibility`.
+        rights: why the source face may be used: `own`, `consent[:FILE]`, `synthetic`, `public-domain` or
+            `licensed:REFERENCE`. No file is made without.
+        project: name of the work, for consents that are given for one.
         allow_no_face: copy a target through in which no face is found, instead of refusing it.
         codec: video encoder (`x264`, `x265`, `vp9`, `av1`, `prores`, ...); the source's family unless said.
         quality: 0..100; visually lossless unless said.
@@ -146,6 +149,8 @@ class SwapSettings(PeopleSettings):
     blend: BlendMethod = "feather"
     opacity: float = 1.0
     fade: bool = True
+    rights: str | None = None
+    project: str | None = None
     allow_no_face: bool = False
     codec: str | None = None
     quality: float | None = None

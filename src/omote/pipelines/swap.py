@@ -24,10 +24,12 @@ from omote.media import (
 )
 from omote.pipelines.choose import open_networks
 from omote.pipelines.cuts import Seen
+from omote.pipelines.examination import Examination
 from omote.pipelines.film_job import FilmRequest, in_segments, refuse_no_face, swap_in_segments
 from omote.pipelines.flow import Sink, ordered_map, prefetch
 from omote.pipelines.job import Job
 from omote.pipelines.meant import Meant, beside, meant_faces
+from omote.pipelines.provenance import Provenance
 from omote.pipelines.report import Counts, Progress, Reporter, SwapReport
 from omote.pipelines.search import see_film
 from omote.pipelines.settings import SwapSettings
@@ -65,6 +67,7 @@ def swap_file(
         ModelError: a network is not on this machine, or does not meet its contract.
         InputError: a file cannot be read or written.
         NoFaceError: no face in a source, or none in the whole target.
+        RefusedError: no right to the source face is stated, or it does not hold; see `Examination`.
     """
     settings = settings or SwapSettings()
     began = time.perf_counter()
@@ -74,12 +77,14 @@ def swap_file(
     info = probe(target, max_pixels=settings.max_pixels)
     still = info.kind == "picture"  # then one network may have all the cores
     request = FilmRequest(tuple(sources), target, output, settings, resume)
+    examination = Examination(settings, target)
     if not still and swapper is None and in_segments(request, info):
-        counts = swap_in_segments(request, info, networks, report)
+        counts = swap_in_segments(request, info, networks, examination, report)
     else:
         networks = networks or open_networks(settings, 1 if still else settings.parallel)
-        job = Job(sources, settings, swapper, networks)
-        counts = (_picture_file if still else _film_file)(job, target, output, report)
+        job = Job(sources, settings, swapper, networks, examination.source)
+        provenance = examination.permit(output, info)
+        counts = (_picture_file if still else _film_file)(job, target, provenance, report)
         counts = replace(counts, stages=job.clock.seconds(), networks=job.cards)
     return SwapReport(
         output=output,
@@ -110,25 +115,43 @@ def swap_picture(job: Job, picture: Picture, path: Path | str = "the photo") -> 
     return replace(picture, pixels=pixels), len(meant.faces)
 
 
-def _picture_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts:
+def _picture_file(job: Job, target: Path, provenance: Provenance, report: Reporter) -> Counts:
+    notes: list[str] = []
     with job.clock.stage("decode"):
         picture = open_image(target, max_pixels=job.settings.max_pixels)
     result, swapped = swap_picture(job, picture, target)
     if not swapped:
         refuse_no_face(target, job.settings)
+    with job.clock.stage("mark"):
+        result = provenance.marked(result)
+
+    def publish(finished: Path) -> None:
+        notes.extend(provenance.publish(finished, job.cards))
+
     with job.clock.stage("encode"):
-        save_image(output, result, quality=job.settings.quality)
+        save_image(provenance.output, result, quality=job.settings.quality, publish=publish)
     report(Progress(1, 1))
-    return Counts(1, swapped, int(swapped == 0))
+    return Counts(1, swapped, int(swapped == 0), notes=tuple(notes))
 
 
-def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts:
+def _film_file(job: Job, target: Path, provenance: Provenance, report: Reporter) -> Counts:
     settings, clock = job.settings, job.clock
+    signing: list[str] = []
+
+    def publish(finished: Path) -> None:
+        signing.extend(provenance.publish(finished, job.cards))
+
     frames = swapped = empty = 0
     with (
         VideoReader(target, start=settings.start, end=settings.end, max_pixels=settings.max_pixels) as reader,
         VideoWriter(
-            output, reader, codec=settings.codec, quality=settings.quality, preset=settings.preset
+            provenance.output,
+            reader,
+            codec=settings.codec,
+            quality=settings.quality,
+            preset=settings.preset,
+            stamp=provenance.stamp,
+            publish=publish,
         ) as writer,
         ThreadPoolExecutor(settings.parallel, "omote-frame") as executor,
     ):
@@ -167,8 +190,8 @@ def _film_file(job: Job, target: Path, output: Path, report: Reporter) -> Counts
                 report(Progress(frames, total) if job.recogniser is None else _half(frames, total, 1))
         if frames and not swapped:
             refuse_no_face(target, settings)
-        notes = (*reader.warnings, *writer.warnings)
-    return Counts(frames, swapped, empty, notes=notes)
+        notes = [*reader.warnings, *writer.warnings]
+    return Counts(frames, swapped, empty, notes=(*notes, *signing))
 
 
 def _cast_film(job: Job, target: Path, report: Reporter) -> Generator[tuple[int, Meant], None, None]:

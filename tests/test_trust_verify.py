@@ -315,6 +315,16 @@ def test_a_signer_who_is_unknown_here(sign: Callable[..., Path], tmp_path: Path)
     assert "(trusted here)" in said(trusted)
 
 
+def test_a_parent_whose_signer_is_trusted_no_more(sign: Callable[..., Path], tmp_path: Path) -> None:
+    key = _foreign(tmp_path)
+    anchors = make_private_folder(tmp_path / "home" / "trust" / "keys") / "anchors.pem"
+    anchors.write_bytes(certificates.pem(key.chain[-1]))
+    path = sign("a.png", sign("a.jpg", key=key, stem="parent"))
+    assert "made of: target (parentOf): valid" in said(look(path))
+    anchors.unlink()
+    assert "made of: target (parentOf): untrusted signer" in said(look(path))
+
+
 def test_anchors_that_are_none(sign: Callable[..., Path], tmp_path: Path) -> None:
     path = sign("a.jpg")
     (tmp_path / "home" / "trust" / "keys" / "anchors.pem").write_text("nothing")

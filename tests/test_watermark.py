@@ -1,4 +1,5 @@
-"""The mark in pictures and frames: unseen, found again after what files go through, and never where it is not."""
+"""The mark in pictures and frames: unseen, found again after what files go through, and never where it is
+not."""
 
 import cv2
 import numpy as np
@@ -15,7 +16,8 @@ def scene(height: int = 360, width: int = 480, seed: int = 0) -> np.ndarray:
     """A smooth sky over textured ground, RGB uint8."""
     rng = np.random.default_rng(seed)
     ground = sum(
-        cv2.GaussianBlur(rng.normal(size=(height, width)).astype(np.float32), (0, 0), s) * s * 25 for s in (1, 3, 9)
+        cv2.GaussianBlur(rng.normal(size=(height, width)).astype(np.float32), (0, 0), s) * s * 25
+        for s in (1, 3, 9)
     )
     down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     luma = 190 - 90 * down + ground * (down > 0.4)
@@ -28,7 +30,9 @@ def marked() -> np.ndarray:
 
 
 def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    return cv2.imdecode(
+        cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR
+    )
 
 
 def turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
@@ -112,7 +116,9 @@ def test_marking_keeps_shape_and_depth_and_repeats_itself(dtype: type) -> None:
     assert 42 < cv2.PSNR((first / np.iinfo(dtype).max * 255), picture / np.iinfo(dtype).max * 255) < 60
 
 
-@pytest.mark.parametrize(("bits", "full_range"), [(8, False), (8, True), (10, False), (12, True), (16, False)])
+@pytest.mark.parametrize(
+    ("bits", "full_range"), [(8, False), (8, True), (10, False), (12, True), (16, False)]
+)
 def test_a_film_is_read_from_the_sum_of_its_frames(bits: int, full_range: bool) -> None:
     """Noise hides the mark in one frame, and 24 of them show it."""
     peak = (1 << bits) - 1
@@ -122,7 +128,9 @@ def test_a_film_is_read_from_the_sum_of_its_frames(bits: int, full_range: bool) 
         luma = scene(256, 320, seed=place)[..., 1].astype(np.float32) * (peak / 255)
         plane = luma.astype(np.uint8 if bits == 8 else np.uint16)
         before = plane.copy()
-        noisy = mark.mark_luma(plane, peak, full_range=full_range) + rng.normal(0, peak * 6 / 255, plane.shape)
+        noisy = mark.mark_luma(plane, peak, full_range=full_range) + rng.normal(
+            0, peak * 14 / 255, plane.shape
+        )
         assert (plane == before).all()
         frames.append(np.clip(noisy / peak * 255, 0, 255).astype(np.uint8))
     assert find_mark(frames[0]) is None
@@ -167,4 +175,4 @@ def test_frames_of_different_sizes_and_none_are_refused() -> None:
 
 def test_the_bound_of_false_alarms_falls_with_the_score() -> None:
     assert false_alarm(0) == 1
-    assert 1 > false_alarm(7.5) > false_alarm(8) > false_alarm(12) > 0
+    assert 1 > false_alarm(11) > 1e-6 > false_alarm(11.5) > false_alarm(12) > 0

@@ -24,7 +24,9 @@ def test_the_generator_polynomial_has_the_roots_of_a_code_of_distance_21() -> No
     drawn = np.random.default_rng(0).integers(0, 2, (4000, 64))
     weights = (drawn @ rows & 1).sum(axis=1)
     assert min(rows.sum(axis=1).min(), weights[weights > 0].min()) >= 21
-    turned = np.roll(rows[-1], 1)  # the code is cyclic: a turned word is the sum of the rows that it starts with
+    turned = np.roll(
+        rows[-1], 1
+    )  # the code is cyclic: a turned word is the sum of the rows that it starts with
     assert (turned == (turned[:64] @ rows & 1)).all()
 
 

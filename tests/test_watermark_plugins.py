@@ -63,7 +63,9 @@ def test_nothing_is_imported_before_it_is_asked_for(install) -> None:
         ("other", "def make():\n    return 3", "makes no watermark, algorithm, mark, find missing"),
     ],
 )
-def test_a_broken_package_is_one_clear_line_that_names_it(kind: str, code: str, message: str, install) -> None:
+def test_a_broken_package_is_one_clear_line_that_names_it(
+    kind: str, code: str, message: str, install
+) -> None:
     install(f"marks-broken-{kind}", "broken", code)
     with pytest.raises(
         ModelError, match=rf"watermark 'broken' of marks-broken-{kind} 1\.2: {message}"

@@ -1,13 +1,14 @@
-"""An invisible mark in pixels: what outlives the stripping of metadata. `docs/trust.md` says what it can bear."""
+"""An invisible mark in pixels: what outlives the stripping of metadata (`docs/trust.md`)."""
 
 from omote.trust.watermark.detect import FRAMES, Reading, find_mark
-from omote.trust.watermark.embed import SMALLEST, Watermark
+from omote.trust.watermark.embed import RELIABLE, SMALLEST, Watermark
 from omote.trust.watermark.pattern import PUBLIC
 from omote.trust.watermark.plugins import Finding, Scheme, find_scheme, schemes
 
 __all__ = [
     "FRAMES",
     "PUBLIC",
+    "RELIABLE",
     "SMALLEST",
     "Finding",
     "Reading",

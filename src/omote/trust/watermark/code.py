@@ -1,9 +1,10 @@
 """The code of the mark: 48 bits of identifier, CRC-16, BCH(127, 64), decoded softly.
 
-The binary BCH code of length 127 with 64 message bits has distance 21 (Lin & Costello, Error Control Coding,
-ch. 6). It is decoded by ordered statistics (Fossorier & Lin, IEEE Trans. Inf. Theory 41, 1995): the 64 most
-reliable independent bits are trusted but for up to `ORDER` of them, and the codeword that agrees best with all
-soft values wins. That comes close to the best any decoder can do, where algebraic decoding stops at 10 errors.
+The binary BCH code of length 127 with 64 message bits has distance 21 (Lin & Costello, Error Control
+Coding, ch. 6). It is decoded by ordered statistics (Fossorier & Lin, IEEE Trans. Inf. Theory 41, 1995):
+the 64 most reliable independent bits are trusted but for up to `ORDER` of them, and the codeword that
+agrees best with all soft values wins. That comes close to the best any decoder can do, where algebraic
+decoding stops at 10 errors.
 """
 
 from dataclasses import dataclass
@@ -98,7 +99,8 @@ def generator() -> Bits:
 
 def _reduce(matrix: Bits) -> tuple[Bits, npt.NDArray[np.intp]]:
     """Gauss-Jordan over GF(2) from the left: the reduced rows, and the columns of their identity matrix."""
-    rows, pivots = matrix.copy(), []
+    rows = matrix.copy()
+    pivots: list[int] = []
     for column in range(LENGTH):
         rank = len(pivots)
         ones = np.flatnonzero(rows[rank:, column])

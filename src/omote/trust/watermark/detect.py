@@ -1,12 +1,15 @@
-"""Finding the mark, blindly: whitening, geometry, pilots, code.
+"""Finding the mark, blindly: whitening, geometry, pilots, code, proof.
 
-1. *Whitening*: the picture's slow part is taken away, the rest divided by its local deviation and limited. Frames
-   of a film are averaged after that.
-2. *Geometry*: the power spectrum of a marked picture has a comb at the harmonics of the tile; scale and rotation are
-   found where most of its power lies on the comb. Quarter turns and flips keep the comb.
-3. *Pilots*: for each likely geometry the picture is brought back to the scale of the tile, all repeats of the tile are
-   summed, and the sum is correlated with the pilots of every seed at every shift, flip and quarter turn.
-4. *Code*: only where the pilots leave no doubt, the other harmonics are read and decoded.
+1. *Whitening* (`whiten`): the picture's slow part is taken away, loud places are made quiet. Frames of a
+   film are summed after that.
+2. *Geometry* (`geometry`): the power spectrum of a marked picture has a comb at the harmonics of the tile;
+   scale and rotation are found where most of its power lies on the comb. Quarter turns and flips keep the
+   comb.
+3. *Pilots*: for each likely geometry the picture is brought back to the scale of the tile, all repeats of
+   the tile are summed, and the sum is correlated with the pilots of every seed at every shift, flip and
+   quarter turn.
+4. *Code*: where the pilots stand out, the other harmonics are read and decoded, and the CRC is checked.
+5. *Proof*: now every harmonic's phase is known; their agreement bounds the probability of a false alarm.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,23 +18,22 @@ from functools import cached_property
 from math import exp, log
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.errors import InputError
 from omote.trust.watermark import code
-from omote.trust.watermark.geometry import Geometry, likely_geometries
-from omote.trust.watermark.pattern import PUBLIC, SEEDS, TILE, Carriers, Plane
-
-Pixels = npt.NDArray[Any]
-Phasors = npt.NDArray[np.complex64]
+from omote.trust.watermark.geometry import CANDIDATES, Geometry, likely_geometries
+from omote.trust.watermark.pattern import PUBLIC, SEEDS, TILE, Carriers, Phasors, Plane
+from omote.trust.watermark.whiten import Pixels, whitened_sum
 
 FALSE_ALARM = 1e-6
 FRAMES = 24
-_TRIALS = TILE * TILE * 4 * 8 * SEEDS * 400  # shifts to half a pixel, flips and turns, seeds, geometries
-_TURNS = tuple((turn, flip) for flip in (False, True) for turn in range(4))
-_LARGEST = 2600  # pixels of the shorter side; larger pictures are halved first: they were marked with larger tiles
+
+_PILOTS = 5.5  # standard deviations; the best of all trials on an unmarked picture lies about there
+_GRID = TILE // 2  # shifts that are tried, each way
+_ORIENTATIONS = tuple((turn, flip) for flip in (False, True) for turn in range(4))
+_REFINEMENTS = (1.0, 0.5, 0.25)  # pixels
+_TRIALS = (1 + CANDIDATES) * len(_ORIENTATIONS) * (SEEDS * _GRID**2 + 9 * len(_REFINEMENTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,12 @@ class Reading:
 
     Attributes:
         identifier: 48 bits.
-        score: correlation with the pilots in standard deviations of what an unmarked picture gives.
-        false_alarm: an upper bound of the probability that an unmarked picture reaches this score anywhere in the search.
-        corrected: bits of 127 that were wrong before decoding.
-        scale: size of the picture now, compared with when it was marked.
+        score: agreement of all harmonics with the mark of this identifier, in standard deviations of what an
+            unmarked picture gives.
+        false_alarm: an upper bound of the probability that an unmarked picture reaches this score with any
+            identifier anywhere in the search.
+        corrected: bits of 127 that were wrong before decoding. scale: size of the picture now, compared
+            with when it was marked (of a picture with a doubled tile, twice).
         rotation: degrees by which it was turned since, counter-clockwise, quarter turns included.
         flipped: whether it is mirrored.
     """
@@ -58,20 +62,22 @@ class Reading:
 
 
 def false_alarm(score: float) -> float:
-    """An upper bound of the probability that an unmarked picture reaches a pilot score anywhere in the search.
+    """An upper bound of the probability that an unmarked picture reaches a score anywhere in the search.
 
-    The phases of an unmarked picture are independent of the pilots', so the sum of N cosines is sub-Gaussian
-    with variance N/2 (Hoeffding), whatever the magnitudes; the bound is that of one trial times all trials.
+    The phases of the mark are drawn from the key, independently of the picture. So the agreement of N
+    harmonics of whatever size is a sum of cosines of uniform phases, sub-Gaussian with half the sum of
+    squares as its variance (Hoeffding): one trial exceeds z deviations with a probability of at most
+    exp(-z²/2). The bound is that of all trials and all 2^48 identifiers together; the CRC is not counted.
     """
-    return min(1.0, exp(log(_TRIALS) - score * score / 2)) if score > 0 else 1.0
+    return min(1.0, exp(min(0.0, log(_TRIALS) + code.IDENTIFIER_BITS * log(2) - max(score, 0.0) ** 2 / 2)))
 
 
 def find_mark(pictures: Pixels | Iterable[Pixels], key: bytes = PUBLIC) -> Reading | None:
     """Find the mark in a picture, or in frames of one film.
 
     Args:
-        pictures: RGB (H, W, 3) or luma (H, W), uint8 or uint16; or an iterable of such frames, all of one size. Of a
-            film, at least `FRAMES` frames should be given.
+        pictures: RGB (H, W, 3) or luma (H, W), uint8, or uint16 of which white is 65535; or an iterable of
+            such frames, all of one size. Of a film, at least `FRAMES` frames should be given.
         key: the key that it was marked with.
 
     Returns:
@@ -82,6 +88,29 @@ def find_mark(pictures: Pixels | Iterable[Pixels], key: bytes = PUBLIC) -> Readi
     """
     frames = iter([pictures]) if isinstance(pictures, np.ndarray) else iter(pictures)
     return Finder(key).find(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where the pilots fit best.
+
+    Attributes:
+        harmonics: what was read, in the tile's orientation.
+        geometry: what was undone.
+        turn: quarter turns that were undone.
+        flip: whether a flip was undone.
+        seed: of the public set.
+        shift: pixels, down and across.
+        score: agreement of the pilots, in standard deviations.
+    """
+
+    harmonics: Phasors
+    geometry: Geometry
+    turn: int
+    flip: bool
+    seed: int
+    shift: tuple[float, float]
+    score: float
 
 
 @dataclass(frozen=True)
@@ -95,160 +124,106 @@ class Finder:
     key: bytes = PUBLIC
     _chips: dict[int, Phasors] = field(default_factory=dict, compare=False, repr=False)
 
-    def find(self, frames: Iterator[Pixels]) -> Reading | None:
-        """As `find_mark`."""
-        plane = whitened_mean(frames)
-        best: Reading | None = None
-        for geometry in likely_geometries(plane, self._carriers.places):
-            best = self._read(plane, geometry)
-            if best is not None:
-                break
-        return best
-
     @cached_property
-    def _carriers(self) -> Carriers:
+    def carriers(self) -> Carriers:
+        """Where the key puts the mark."""
         return Carriers(self.key)
 
-    @cached_property
-    def _pilots(self) -> Phasors:
-        """(seeds, pilots)."""
-        return np.stack([self._carriers.pilot_phasors(seed) for seed in range(SEEDS)])
+    def find(self, frames: Iterator[Pixels]) -> Reading | None:
+        """As `find_mark`."""
+        plane = whitened_sum(frames)
+        for geometry in likely_geometries(plane, self.carriers.places):
+            match = self.match(plane, geometry)
+            reading = self.read(match) if match.score >= _PILOTS else None
+            if reading is not None and reading.false_alarm <= FALSE_ALARM:
+                return reading
+        return None
 
-    def _read(self, plane: Plane, geometry: Geometry) -> Reading | None:
-        found = self.score(plane, geometry)
-        if false_alarm(found.score) > FALSE_ALARM:
-            return None
-        return self._decode(found)
-
-    def score(self, plane: Plane, geometry: Geometry) -> "PilotMatch":
+    def match(self, plane: Plane, geometry: Geometry) -> Match:
         """The best match of the pilots in a whitened picture for a geometry."""
-        best: PilotMatch | None = None
-        folded = fold(plane, geometry)
-        for turn, flip in _TURNS:
-            harmonics = self._harmonics(oriented(folded, turn, flip))
-            match = self._match(harmonics, geometry, turn, flip)
-            if best is None or match.score > best.score:
-                best = match
-        assert best is not None
-        return best
+        folded = geometry.fold(plane)
+        matches = [self._match(_oriented(folded, *way), geometry, *way) for way in _ORIENTATIONS]
+        return self._refined(max(matches, key=lambda match: match.score))
 
-    def _harmonics(self, tile: Plane) -> Phasors:
-        """The tile's harmonics, in units of their usual size for their frequency, and limited."""
-        places = self._carriers.places
-        values = np.fft.rfft2(tile)[places[:, 0], places[:, 1]]
-        ring = np.hypot(places[:, 0], places[:, 1]).astype(int)
-        power = np.bincount(ring, np.abs(values) ** 2) / np.maximum(np.bincount(ring), 1)
-        values = values / np.sqrt(power[ring] + 1e-20)
-        size = np.abs(values)
-        limited: Phasors = (values * (np.minimum(size, 1.5) / np.maximum(size, 1e-12))).astype(np.complex64)
-        return limited
-
-    def _match(self, harmonics: Phasors, geometry: Geometry, turn: int, flip: bool) -> "PilotMatch":
-        count = self._carriers.pilots
-        rows, columns = self._carriers.places[:count].T
-        spectrum = np.zeros((SEEDS, TILE // 2, TILE // 4 + 1), np.complex64)
-        spectrum[:, rows, columns] = harmonics[:count] * self._pilots.conj()
-        surface = np.fft.irfft2(spectrum, s=(TILE // 2, TILE // 2))
-        seed, down, across = np.unravel_index(int(surface.argmax()), surface.shape)
-        shift = self._refined(harmonics[:count] * self._pilots[seed].conj(), 2.0 * down, 2.0 * across)
-        return PilotMatch(harmonics, geometry, turn, flip, int(seed), *shift)
-
-    def _refined(self, products: Phasors, down: float, across: float) -> tuple[float, float, float]:
-        """The shift to a fraction of a pixel, and the score there."""
-        places = self._carriers.places[: len(products)]
-        norm = float(np.sqrt(np.sum(np.abs(products) ** 2) / 2)) + 1e-12
-        best = (down, across, -1.0)
-        for step in (1.0, 0.5, 0.25):
-            middle = best[:2]
-            for d in (-step, 0.0, step):
-                for a in (-step, 0.0, step):
-                    shift = np.array([middle[0] + d, middle[1] + a])
-                    turned = products * np.exp(2j * np.pi * (places @ shift) / TILE)
-                    score = float(turned.real.sum()) / norm
-                    if score > best[2]:
-                        best = (shift[0], shift[1], score)
-        return best
-
-    def _decode(self, match: "PilotMatch") -> Reading | None:
-        carriers = self._carriers
-        count = carriers.pilots
-        shift = np.array([match.down, match.across])
-        turned = match.harmonics * np.exp(2j * np.pi * (carriers.places @ shift) / TILE)
-        if match.seed not in self._chips:
-            self._chips[match.seed] = carriers.chips(match.seed)
-        values = (turned[count:] * self._chips[match.seed].conj()).real
-        decoded = code.decode(np.bincount(carriers.bits(), values, code.LENGTH))
-        if decoded is None:
+    def read(self, match: Match, checked: bool = True) -> Reading | None:
+        """Decode the code bits; None where the CRC denies them, unless they are not to be checked."""
+        carriers, count = self.carriers, self.carriers.pilots
+        turned = match.harmonics * _shifted(carriers.places, match.shift)
+        values = (turned[count:] * self._chips_of(match.seed).conj()).real.astype(np.float64)
+        soft = np.bincount(carriers.bits(), values, code.LENGTH).astype(np.float64)
+        decoded = code.decode(soft)
+        if decoded is None and checked:
             return None
-        rotation = match.geometry.rotation + 90 * match.turn
+        word = code.nearest(soft) if decoded is None else decoded.codeword
+        signs = 1.0 - 2.0 * word[carriers.bits()]
+        power = np.sqrt(np.sum(np.abs(match.harmonics) ** 2) / 2)
+        pilots = match.score * np.sqrt(np.sum(np.abs(match.harmonics[:count]) ** 2) / 2)
+        score = float((pilots + np.sum(values * signs)) / (power + 1e-12))
         return Reading(
-            identifier=decoded.identifier,
-            score=match.score,
-            false_alarm=false_alarm(match.score),
-            corrected=decoded.corrected,
+            identifier=decoded.identifier if decoded else 0,
+            score=score,
+            false_alarm=false_alarm(score),
+            corrected=int(np.sum(word != (soft < 0))),
             scale=match.geometry.scale,
-            rotation=(rotation + 180) % 360 - 180,
+            rotation=(match.geometry.rotation + 90 * match.turn + 180) % 360 - 180,
             flipped=match.flip,
         )
 
+    @cached_property
+    def _pilots(self) -> Phasors:
+        """(seeds, pilots), conjugate."""
+        return np.stack([self.carriers.pilot_phasors(seed) for seed in range(SEEDS)]).conj()
 
-@dataclass(frozen=True, slots=True)
-class PilotMatch:
-    """Where the pilots fit best: harmonics as they were read, orientation, seed, shift in pixels, score."""
+    def _chips_of(self, seed: int) -> Phasors:
+        if seed not in self._chips:
+            self._chips[seed] = self.carriers.chips(seed)
+        return self._chips[seed]
 
-    harmonics: Phasors
-    geometry: Geometry
-    turn: int
-    flip: bool
-    seed: int
-    down: float
-    across: float
-    score: float
+    def _match(self, tile: Plane, geometry: Geometry, turn: int, flip: bool) -> Match:
+        """The best seed and shift on the grid."""
+        harmonics = _levelled(self.carriers.harmonics(tile), self.carriers.places)
+        products = harmonics[: self.carriers.pilots] * self._pilots
+        rows, columns = self.carriers.places[: self.carriers.pilots].T
+        spectrum = np.zeros((SEEDS, _GRID, _GRID // 2 + 1), np.complex64)
+        spectrum[:, rows, columns] = products
+        surface = np.fft.irfft2(spectrum, s=(_GRID, _GRID))
+        seed, down, across = (int(index) for index in np.unravel_index(int(surface.argmax()), surface.shape))
+        shift = (down * TILE / _GRID, across * TILE / _GRID)
+        return self._scored(Match(harmonics, geometry, turn, flip, seed, shift, 0.0), shift)
+
+    def _refined(self, match: Match) -> Match:
+        """The same, its shift found to a fraction of a pixel."""
+        for step in _REFINEMENTS:
+            down, across = match.shift
+            near = [(down + d * step, across + a * step) for d in (-1, 0, 1) for a in (-1, 0, 1)]
+            match = max((self._scored(match, shift) for shift in near), key=lambda tried: tried.score)
+        return match
+
+    def _scored(self, match: Match, shift: tuple[float, float]) -> Match:
+        pilots = self.carriers.pilots
+        products = match.harmonics[:pilots] * self._pilots[match.seed]
+        power = np.sqrt(np.sum(np.abs(products) ** 2) / 2) + 1e-12
+        score = np.sum((products * _shifted(self.carriers.places[:pilots], shift)).real) / power
+        return Match(match.harmonics, match.geometry, match.turn, match.flip, match.seed, shift, float(score))
 
 
-def whitened_mean(frames: Iterator[Pixels]) -> Plane:
-    """The mean of whitened frames, float32 (H, W).
-
-    Raises:
-        InputError: frames of different sizes, or none.
-    """
-    total: Plane | None = None
-    for frame in frames:
-        plane = whitened(frame)
-        if total is None:
-            total = plane
-        elif total.shape != plane.shape:
-            raise InputError("watermark: frames of different sizes; give those of one film")
-        else:
-            total += plane
-    if total is None:
-        raise InputError("watermark: no frame to search; give a picture or a film that has frames")
-    return total
-
-
-def whitened(frame: Pixels) -> Plane:
-    """Luma without its slow part, divided by its local deviation and limited, float32."""
-    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.ndim == 3 else frame
-    plane = luma.astype(np.float32) * np.float32(1 if luma.dtype == np.uint8 else 255 / 65535)
-    while min(plane.shape) >= _LARGEST:
-        plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    detail = plane - cv2.GaussianBlur(plane, (0, 0), 4)
-    deviation = np.sqrt(cv2.blur(detail * detail, (17, 17)))
-    limited: Plane = np.clip(detail / (deviation + 0.7), -2.5, 2.5)
+def _levelled(values: Phasors, places: npt.NDArray[np.intp]) -> Phasors:
+    """Harmonics in units of what is usual for their frequency, and limited."""
+    ring = np.hypot(places[:, 0], places[:, 1]).astype(int)
+    power = np.bincount(ring, np.abs(values) ** 2) / np.maximum(np.bincount(ring), 1)
+    relative = values / np.sqrt(power[ring] + 1e-20)
+    size = np.abs(relative)
+    limited: Phasors = (relative * (np.minimum(size, 1.2) / np.maximum(size, 1e-12))).astype(np.complex64)
     return limited
 
 
-def fold(plane: Plane, geometry: Geometry) -> Plane:
-    """All repeats of the tile summed, float32 (128, 128), for a picture of that scale and rotation."""
-    straight = geometry.undo(plane)
-    height, width = (-(-side // TILE) * TILE for side in straight.shape)
-    padded = np.zeros((height, width), np.float32)
-    padded[: straight.shape[0], : straight.shape[1]] = straight
-    summed: Plane = padded.reshape(height // TILE, TILE, width // TILE, TILE).sum(axis=(0, 2))
-    return summed
+def _shifted(places: npt.NDArray[np.intp], shift: tuple[float, float]) -> npt.NDArray[Any]:
+    """The phasors that undo a shift."""
+    undone: npt.NDArray[Any] = np.exp(2j * np.pi / TILE * (places @ np.array(shift)))
+    return undone
 
 
-def oriented(tile: Plane, turn: int, flip: bool) -> Plane:
+def _oriented(tile: Plane, turn: int, flip: bool) -> Plane:
     """The tile turned back by quarter turns and, where flipped, mirrored back."""
     turned = np.rot90(tile, -turn)
     return np.ascontiguousarray(turned[:, ::-1] if flip else turned)

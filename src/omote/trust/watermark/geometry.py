@@ -12,11 +12,14 @@ from omote.trust.watermark.pattern import TILE, Plane
 
 SCALES = (0.38, 1.7)
 ROTATIONS = 3.5  # degrees, either way
-_BLOCK = 1024  # pixels; a larger picture's spectra are averaged over blocks of that side
+CANDIDATES = 12
+
+_BLOCK = 1024  # pixels; a larger picture's spectra are summed over blocks of that side
 _PADDING = 2
-_CANDIDATES = 12
+_STEP = 0.7  # cycles that the outermost harmonic moves between two geometries that are tried
 
 Places = npt.NDArray[np.intp]
+Steps = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +34,38 @@ class Geometry:
     scale: float = 1.0
     rotation: float = 0.0
 
-    def undo(self, plane: Plane) -> Plane:
-        """The picture as large and as straight as it was, float32; what lies outside is 0."""
-        if self.scale == 1.0 and self.rotation == 0.0:
-            return plane
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing happened."""
+        return self.scale == 1.0 and self.rotation == 0.0
+
+    def fold(self, plane: Plane) -> Plane:
+        """All repeats of the tile summed, float32 (S, S), where S is 128 or, interpolated, 64.
+
+        Args:
+            plane: a whitened picture to which this happened.
+        """
+        side = TILE if self.untouched else TILE // 2
+        straight = plane if self.untouched else self._undone(plane, TILE / side)
+        height, width = (-(-length // side) * side for length in straight.shape)
+        padded = np.zeros((height, width), np.float32)
+        padded[: straight.shape[0], : straight.shape[1]] = straight
+        summed: Plane = padded.reshape(height // side, side, width // side, side).sum(axis=(0, 2))
+        return summed
+
+    def _undone(self, plane: Plane, step: float) -> Plane:
+        """The picture straight again, a sample for every `step` pixels it had; what lies outside is 0."""
         height, width = plane.shape
-        if self.scale > 1:
-            plane = cv2.GaussianBlur(plane, (0, 0), 0.5 * self.scale)
+        shrink = self.scale * step
+        if shrink > 1:
+            plane = cv2.GaussianBlur(plane, (0, 0), 0.4 * shrink).astype(np.float32)
         angle = radians(self.rotation)
         across = abs(width * cos(angle)) + abs(height * sin(angle))
         down = abs(width * sin(angle)) + abs(height * cos(angle))
-        size = (ceil(across / self.scale), ceil(down / self.scale))
-        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -self.rotation, 1 / self.scale)
+        size = (ceil(across / shrink), ceil(down / shrink))
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -self.rotation, 1 / shrink)
         matrix[:, 2] += (size[0] - width) / 2, (size[1] - height) / 2
-        straight: Plane = cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_CUBIC)
-        return straight
+        return cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_CUBIC).astype(np.float32)
 
 
 def likely_geometries(plane: Plane, places: Places) -> Iterator[Geometry]:
@@ -56,77 +76,72 @@ def likely_geometries(plane: Plane, places: Places) -> Iterator[Geometry]:
         places: (N, 2), the tile's harmonics in use, down and across.
     """
     yield Geometry()
-    spectrum = power_spectrum(plane)
     block = min(_BLOCK, max(plane.shape))
-    scores, scales, rotations = _comb_scores(spectrum, places, block)
-    for _ in range(_CANDIDATES):
+    reach = float(np.hypot(*places.T).max()) / TILE * block  # cycles of the outermost harmonic in a block
+    scales = np.array(list(_scales(reach)))
+    turn = np.degrees(_STEP / reach)
+    rotations = np.arange(-ROTATIONS, ROTATIONS + turn, turn)
+    scores = _comb_scores(power_spectrum(plane, block), places, scales, rotations)
+    for _ in range(CANDIDATES):
         row, column = np.unravel_index(int(scores.argmax()), scores.shape)
-        if not np.isfinite(scores[row, column]):
-            return
-        yield from _around(Geometry(float(scales[row]), float(rotations[column])), plane, places)
-        near_scale = np.abs(scales / scales[row] - 1) < 4 / block
-        near_rotation = np.abs(rotations - rotations[column]) < 1.0
-        scores[np.ix_(near_scale, near_rotation)] = -np.inf
+        yield Geometry(float(scales[row]), float(rotations[column]))
+        near = np.abs(scales / scales[row] - 1) < 2.5 * _STEP * scales[row] / reach
+        scores[np.ix_(near, np.abs(rotations - rotations[column]) < 2.5 * turn)] = -np.inf
 
 
-def _around(coarse: Geometry, plane: Plane, places: Places) -> Iterator[Geometry]:
-    yield coarse
+def power_spectrum(plane: Plane, block: int) -> Plane:
+    """The power over the mean of its ring, limited; float32 (S, S // 2 + 1), zero frequency first.
 
-
-def power_spectrum(plane: Plane) -> Plane:
-    """The power spectrum over the mean of its ring, limited; float32 (S, S), zero frequency first."""
-    block = min(_BLOCK, max(plane.shape))
+    Args:
+        plane: a whitened picture.
+        block: the side of the squares whose spectra are summed.
+    """
     side = cv2.getOptimalDFTSize(_PADDING * block)
     total = np.zeros((side, side // 2 + 1), np.float32)
     for top in _starts(plane.shape[0], block):
         for left in _starts(plane.shape[1], block):
             part = plane[top : top + block, left : left + block]
-            window = np.outer(_taper(part.shape[0]), _taper(part.shape[1]))
             padded = np.zeros((side, side), np.float32)
-            padded[: part.shape[0], : part.shape[1]] = part * window
-            total += np.abs(np.fft.rfft2(padded)).astype(np.float32) ** 2
+            padded[: part.shape[0], : part.shape[1]] = part * np.outer(*map(_taper, part.shape))
+            spectrum = np.fft.rfft2(padded)
+            total += spectrum.real**2 + spectrum.imag**2
     down = np.fft.fftfreq(side, 1 / side)[:, None]
     ring = np.hypot(down, np.arange(side // 2 + 1)[None]).astype(np.int32)
     mean = np.bincount(ring.ravel(), total.ravel()) / np.bincount(ring.ravel())
-    spectrum: Plane = np.minimum(total / np.maximum(mean, 1e-12)[ring].astype(np.float32), 6)
-    return spectrum
+    relative: Plane = np.minimum(total / np.maximum(mean, 1e-12)[ring].astype(np.float32), 6)
+    return relative
 
 
-def _comb_scores(
-    spectrum: Plane, places: Places, block: int
-) -> tuple[Plane, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _comb_scores(spectrum: Plane, places: Places, scales: Steps, rotations: Steps) -> Plane:
     """The mean power on the comb for each scale (rows) and rotation (columns)."""
-    side = spectrum.shape[0]
-    reach = float(np.hypot(*places.T).max()) / TILE * block  # cycles in the block
-    scales = np.array(list(_scale_steps(reach)))
-    step = np.degrees(0.7 / reach)
-    rotations = np.arange(-ROTATIONS, ROTATIONS + step, step)
+    side, half = spectrum.shape
+    flat = spectrum.ravel()
     scores = np.empty((len(scales), len(rotations)), np.float32)
     for column, rotation in enumerate(rotations):
         angle = radians(rotation)
-        turn = np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])  # (down, across), counter-clockwise
-        cycles = (places @ turn) * (side / TILE)
-        cycles *= np.where(cycles[:, 1:] < 0, -1, 1)
-        for row, scale in enumerate(scales):
-            at = np.rint(cycles / scale).astype(np.int32)
-            scores[row, column] = spectrum[at[:, 0], at[:, 1]].mean()
-    return scores, scales, rotations
+        turned = places @ np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])
+        cycles = np.where(turned[:, 1:] < 0, -turned, turned) * (side / TILE)
+        at = np.rint(cycles[None] / scales[:, None, None]).astype(
+            np.int32
+        )  # the spectrum is even: one half is kept
+        scores[:, column] = flat[at[..., 0] % side * half + at[..., 1]].mean(axis=1)
+    return scores
 
 
-def _scale_steps(reach: float) -> Iterator[float]:
+def _scales(reach: float) -> Iterator[float]:
     scale = SCALES[0]
     while scale <= SCALES[1]:
         yield scale
-        scale *= 1 + 0.7 * scale / reach
+        scale *= 1 + _STEP * scale / reach
 
 
-def _starts(length: int, block: int) -> range:
-    return range(0, max(length - block, 0) + 1, block)
+def _starts(length: int, block: int) -> list[int]:
+    return [int(start) for start in np.linspace(0, max(length - block, 0), -(-length // block))]
 
 
 def _taper(length: int) -> npt.NDArray[np.float32]:
     edge = max(length // 8, 1)
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
-    window = np.ones(length)
+    window = np.ones(length, np.float32)
     window[:edge], window[-edge:] = ramp, ramp[::-1]
-    return window.astype(np.float32)
+    return window

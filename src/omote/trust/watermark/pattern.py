@@ -1,12 +1,13 @@
 """The pattern of the mark: a square tile, keyed, whose Fourier coefficients all have the same size.
 
-The tile is periodic, so a picture that is covered by it has its whole energy at the harmonics of 1/128 cycles
-per pixel, wherever it was cropped; that comb shows scale and rotation. A quarter of the harmonics are pilots of
-known phase, which show flip, shift and seed; the others carry the codeword, several of them for each bit. Periods
-from 6 to 20 pixels outlive quantisers and scaling, and the eye sees them least in texture.
+The tile is periodic, so a picture that is covered by it has its whole energy at the harmonics of 1/128
+cycles per pixel, wherever it was cropped; that comb shows scale and rotation. A fifth of the harmonics are
+pilots of known phase, which show flip, shift and seed; the others carry the codeword, several of them for
+each bit. Periods from 6 to 20 pixels outlive quantisers and scaling, and the eye sees them least in
+texture.
 
-Pilot phases and chips are drawn for each file from a public set of seeds, so that the mean of many marked files
-does not show the tile. Everything follows from SHAKE-256 of key and seed, for ever the same.
+Pilot phases and chips are drawn for each file from a public set of seeds, so that the mean of many marked
+files does not show the tile. Everything follows from SHAKE-256 of key and seed, for ever the same.
 """
 
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Carriers:
     @property
     def pilots(self) -> int:
         """How many harmonics, the first ones, are pilots."""
-        return len(self.places) // 4
+        return len(self.places) // 5
 
     def pilot_phasors(self, seed: int) -> Phasors:
         """(pilots,) unit phasors."""
@@ -68,15 +69,24 @@ class Carriers:
         """(N - pilots,) which code bit each of the other harmonics carries."""
         return np.arange(len(self.places) - self.pilots) % code.LENGTH
 
-    def tile(self, identifier: int) -> Plane:
-        """The tile (128, 128) of an identifier, mean 0, standard deviation 1."""
+    def values(self, identifier: int) -> Phasors:
+        """(N,) unit phasors: the mark of an identifier."""
         seed = seed_of(identifier)
         signs = 1 - 2 * code.encode(identifier).astype(np.float32)
-        values = np.concatenate([self.pilot_phasors(seed), self.chips(seed) * signs[self.bits()]])
+        return np.concatenate([self.pilot_phasors(seed), self.chips(seed) * signs[self.bits()]])
+
+    def tile(self, values: Phasors) -> Plane:
+        """The tile (128, 128) that has these harmonics, scaled to mean 0 and standard deviation 1."""
         spectrum = np.zeros((TILE, TILE // 2 + 1), np.complex64)
         spectrum[self.places[:, 0], self.places[:, 1]] = values
         tile = np.fft.irfft2(spectrum, s=(TILE, TILE))
-        return (tile / tile.std()).astype(np.float32)
+        unit: Plane = (tile / tile.std()).astype(np.float32)
+        return unit
+
+    def harmonics(self, tile: Plane) -> Phasors:
+        """(N,) the harmonics of a tile (128, 128), or (64, 64) where it was sampled at every other pixel."""
+        read: Phasors = np.fft.rfft2(tile)[self.places[:, 0], self.places[:, 1]].astype(np.complex64)
+        return read
 
 
 def seed_of(identifier: int) -> int:

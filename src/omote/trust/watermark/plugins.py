@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
 from omote.errors import ModelError, OmoteError, UsageError
-from omote.trust.watermark.embed import Pixels
+from omote.trust.watermark.whiten import Pixels
 
 GROUP = "omote.watermarks"
 _MEMBERS = ("algorithm", "mark", "find")
@@ -39,7 +39,8 @@ class Scheme(Protocol):
         """A marked copy of RGB (H, W, 3), uint8 or uint16, of the same shape and dtype.
 
         Args:
-            pixels: the picture, or one frame of a film: the result must depend on it and the identifier alone.
+            pixels: the picture, or one frame of a film: the result must depend on it and the identifier
+                alone.
             identifier: 48 bits.
 
         Raises:

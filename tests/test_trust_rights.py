@@ -54,7 +54,7 @@ def signer(home: Path) -> Signer:
 def kept(tmp_path: Path, consent: Consent) -> Rights:
     path = tmp_path / "anna.json"
     path.write_bytes(consent.to_bytes())
-    return Rights("consent", consent=path)
+    return Rights("consent", consents=(path,))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,8 @@ def kept(tmp_path: Path, consent: Consent) -> Rights:
         (" Synthetic ", Rights("synthetic")),
         ("public-domain", Rights("public-domain")),
         ("consent", Rights("consent")),
-        ("consent:C:/anna.json", Rights("consent", consent=Path("C:/anna.json"))),
+        ("consent:C:/anna.json", Rights("consent", consents=(Path("C:/anna.json"),))),
+        ("consent:a.json+b.json", Rights("consent", consents=(Path("a.json"), Path("b.json")))),
         ("licensed:release 12/2026", Rights("licensed", reference="release 12/2026")),
     ],
 )
@@ -75,11 +76,26 @@ def test_rights_are_read(text: str, rights: Rights):
 
 @pytest.mark.parametrize(
     "text",
-    ["mine", "own:me", "licensed", "licensed:", "consent:", "licensed:" + "x" * 201, "licensed:a\x1bb"],
+    [
+        "mine",
+        "own:me",
+        "licensed",
+        "licensed:",
+        "consent:",
+        "consent: + ",
+        "licensed:" + "x" * 201,
+        "licensed:a\x1bb",
+    ],
 )
 def test_rights_that_make_no_sense_are_named(text: str):
     with pytest.raises(UsageError, match="--rights"):
         Rights.parse(text)
+
+
+def test_a_consent_with_a_plus_in_its_name_is_one(tmp_path: Path):
+    path = tmp_path / "a+b.json"
+    path.touch()
+    assert Rights.parse(f"consent:{path}").consents == (path,)
 
 
 @pytest.mark.parametrize("text", [None, "", "  "])
@@ -101,6 +117,26 @@ def test_a_consent_allows_its_own_face(tmp_path: Path, home: Path, signer: Signe
     stated = check_rights(kept(tmp_path, consent), sources, NETWORK, PHOTO, NOW, home)
     assert stated == RightsStatement("consent", None, consent.sha256, consent.signer)
     assert "Anna" not in json.dumps(stated.as_dict())
+
+
+def test_faces_of_two_people_take_two_consents(tmp_path: Path, home: Path, signer: Signer):
+    anna = record().sign(signer)
+    bert = replace(record(subject="Bert"), face=FaceTemplate.of(BERT[None])).sign(signer)
+    paths = []
+    for consent in (anna, bert):
+        paths.append(tmp_path / f"{consent.subject}.json")
+        paths[-1].write_bytes(consent.to_bytes())
+    both, one = Rights("consent", tuple(paths)), Rights("consent", tuple(paths[:1]))
+    faces = np.stack([BERT, ANNA, BERT])
+    stated = check_rights(both, faces, NETWORK, PHOTO, NOW, home)
+    assert stated.consent_sha256 == f"{anna.sha256}+{bert.sha256}"
+    with pytest.raises(ConsentRefusedError, match="source 1 of 3 is not Anna"):
+        check_rights(one, faces, NETWORK, PHOTO, NOW, home)
+    with pytest.raises(ConsentRefusedError, match="is not Anna or Bert"):
+        check_rights(both, like(ANNA, THRESHOLD - 0.1)[None], NETWORK, PHOTO, NOW, home)
+    revoke(home, bert.sha256, NOW)
+    with pytest.raises(ConsentRefusedError, match="revoked"):
+        check_rights(both, ANNA[None], NETWORK, PHOTO, NOW, home)
 
 
 REFUSED = {

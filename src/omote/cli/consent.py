@@ -115,7 +115,13 @@ def verify(
 ) -> None:
     """Check signature, dates and revocation of a record, and on request scope and face (exit 5 if bad)."""
     from omote.trust.consent import media_of, read_consent
-    from omote.trust.consent_rules import ConsentRefusedError, Use, require_face, require_scope, require_valid
+    from omote.trust.consent_rules import (
+        ConsentRefusedError,
+        Use,
+        require_faces,
+        require_scope,
+        require_valid,
+    )
     from omote.trust.home import trust_folder
     from omote.trust.moments import now
     from omote.trust.revocations import revoked
@@ -129,7 +135,7 @@ def verify(
             for each in wanted:
                 require_scope(consent, label, Use(each, project))
         if photo:
-            require_face(consent, label, *_embedded(photo))
+            require_faces({label: consent}, *_embedded(photo))
     except ConsentRefusedError as refusal:
         reason = refusal.reason
         raise

@@ -84,16 +84,6 @@ class AuditLog:
         self.home = home
         self.path = home / LOG
 
-    def require_whole(self, moment: datetime) -> None:
-        """Make sure, before a job begins, that the log will take its line; what a killed run left is mended.
-
-        Raises:
-            RefusedError: the log was changed, or cut off.
-            InputError: it cannot be written, or the key cannot be read.
-        """
-        with self.held():
-            self._ready(moment)
-
     def append(self, entry: Entry, moment: datetime) -> str:
         """Add a line; it is on the disk when this returns.
 
@@ -123,7 +113,7 @@ class AuditLog:
             InputError: it cannot be read or written.
         """
         with self.held():
-            self._recovered(Signer.own(self.home, KEY), moment)
+            self._ready(moment)
 
     def restart(self, moment: datetime) -> Path:
         """Put a log that does not verify aside, and begin a new one whose first line says so.

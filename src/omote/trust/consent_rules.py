@@ -1,10 +1,11 @@
 """Whether a consent allows a job: signed, not revoked, not expired, within its scope, for this face."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from omote.errors import InputError, RefusedError
@@ -36,25 +37,6 @@ class Use:
 
     medium: Medium
     project: str | None = None
-
-
-def require_consent(
-    consent: Consent,
-    label: str,
-    use: Use,
-    sources: npt.ArrayLike,
-    network: str,
-    moment: datetime,
-    revoked: Container[str],
-) -> None:
-    """Make sure that a record allows a job: all that follows.
-
-    Raises:
-        ConsentRefusedError: it does not.
-    """
-    require_valid(consent, label, moment, revoked)
-    require_scope(consent, label, use)
-    require_face(consent, label, sources, network)
 
 
 def require_valid(consent: Consent, label: str, moment: datetime, revoked: Container[str]) -> None:
@@ -106,37 +88,40 @@ def require_scope(consent: Consent, label: str, use: Use) -> None:
         )
 
 
-def require_face(consent: Consent, label: str, sources: npt.ArrayLike, network: str) -> None:
-    """Make sure that a record is of the faces that are used.
+def require_faces(consents: Mapping[str, Consent], sources: npt.ArrayLike, network: str) -> None:
+    """Make sure that records are of the faces that are used.
 
     Args:
-        consent: the record.
-        label: what to call it in messages.
-        sources: (N, D) embeddings, each of one photo; none may be another person.
+        consents: at least one; the keys are what to call them in messages.
+        sources: (N, D) embeddings, each of one photo; each must be the face of one of the records.
         network: SHA-256 of the network that they are of.
 
     Raises:
-        ConsentRefusedError: it is not, or nobody can tell.
+        ConsentRefusedError: one is not, or nobody can tell.
     """
-    if network != consent.network:
-        raise ConsentRefusedError(
-            "network",
-            f"{label}: made with another identity network; make a new one with this version of Omote",
-        )
-    try:
-        likeness = consent.face.likeness(sources)
-    except InputError as error:
-        raise ConsentRefusedError("network", f"{label}: {error}") from None
+    labels = " + ".join(consents)
+    rows = []
+    for label, consent in consents.items():
+        if network != consent.network:
+            raise ConsentRefusedError(
+                "network",
+                f"{label}: made with another identity network; make a new one with this version of Omote",
+            )
+        try:
+            rows.append(consent.face.likeness(sources))
+        except InputError as error:
+            raise ConsentRefusedError("network", f"{label}: {error}") from None
+    likeness = np.max(rows, axis=0)
     if not likeness.size:
         raise ConsentRefusedError(
-            "face", f"{label}: this swapper takes no source face, so it cannot be compared with the consent's"
+            "face", f"{labels}: this swapper takes no source face, so none can be compared with the consent's"
         )
-    strangers = [number for number, cosine in enumerate(likeness, 1) if cosine < THRESHOLD]
-    if strangers:
-        which = f"source {strangers[0]} of {len(likeness)}" if len(likeness) > 1 else "the source"
+    strangers = np.flatnonzero(likeness < THRESHOLD)
+    if strangers.size:
+        which = f"source {strangers[0] + 1} of {len(likeness)}" if len(likeness) > 1 else "the source"
+        people = " or ".join(consent.subject for consent in consents.values())
         raise ConsentRefusedError(
             "face",
-            f"{label}: given for another face: {which} is not {consent.subject} "
-            f"(likeness {likeness[strangers[0] - 1]:.2f}, below {THRESHOLD:.2f}); if it is, make a consent "
-            "of more photos",
+            f"{labels}: given for another face: {which} is not {people} (likeness "
+            f"{likeness[strangers[0]]:.2f}, below {THRESHOLD:.2f}); if it is, make a consent of more photos",
         )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from omote.errors import RefusedError, UsageError
 from omote.trust.blocklist import require_not_blocked
 from omote.trust.consent import read_consent
-from omote.trust.consent_rules import Use, require_consent
+from omote.trust.consent_rules import Use, require_faces, require_scope, require_valid
 from omote.trust.revocations import revoked
 
 Basis = Literal["own", "consent", "synthetic", "public-domain", "licensed"]
@@ -29,12 +29,13 @@ class Rights:
     Attributes:
         basis: own face, consent of the person, a face of nobody (synthetic), public domain (an artwork,
             somebody long dead), or a licence, such as a model release.
-        consent: file of the consent record, which is then held against the source face.
+        consents: files of consent records, which are then held against the source faces; several where the
+            faces of several people are used.
         reference: by which the licence can be found: a contract's number, an address.
     """
 
     basis: Basis
-    consent: Path | None = None
+    consents: tuple[Path, ...] = ()
     reference: str | None = None
 
     @classmethod
@@ -47,10 +48,12 @@ class Rights:
         word, colon, rest = text.strip().partition(":")
         basis = next((basis for basis in BASES if basis == word.strip().lower()), None)
         rest = rest.strip()
-        if basis is None or (colon and not rest):
+        if basis is None or (colon and not rest.strip("+ ")):
             raise UsageError(f"--rights {text}: {CURE}")
         if basis == "consent":
-            return cls(basis, consent=Path(rest) if rest else None)
+            # As where several networks are named: a file that exists is one, whatever its name.
+            files = [rest] if Path(rest).exists() else rest.split("+")
+            return cls(basis, consents=tuple(Path(file.strip()) for file in files if file.strip()))
         if basis == "licensed":
             if not rest or len(rest) > 200 or not rest.isprintable():
                 raise UsageError(
@@ -62,8 +65,8 @@ class Rights:
         return cls(basis)
 
     def __str__(self) -> str:
-        rest = self.reference or self.consent
-        return self.basis if rest is None else f"{self.basis}:{rest}"
+        rest = self.reference or "+".join(map(str, self.consents))
+        return f"{self.basis}:{rest}" if rest else self.basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ class RightsStatement:
     Attributes:
         basis: one of `BASES`.
         reference: of the licence.
-        consent_sha256: digest of the consent record's signed part.
-        signer: fingerprint of the key that signed it.
+        consent_sha256: digest of the consent record's signed part; of several joined by +.
+        signer: fingerprint of the key that signed it; likewise.
     """
 
     basis: Basis
@@ -124,8 +127,16 @@ def check_rights(
         InputError: the consent, or a list of the private folder, cannot be read.
     """
     require_not_blocked(home, sources, network)
-    if rights.consent is None:
+    if not rights.consents:
         return RightsStatement(rights.basis, rights.reference)
-    consent = read_consent(rights.consent)
-    require_consent(consent, str(rights.consent), use, sources, network, moment, revoked(home))
-    return RightsStatement(rights.basis, consent_sha256=consent.sha256, signer=consent.signer)
+    consents = {str(path): read_consent(path) for path in rights.consents}
+    known = revoked(home)
+    for label, consent in consents.items():
+        require_valid(consent, label, moment, known)
+        require_scope(consent, label, use)
+    require_faces(consents, sources, network)
+    return RightsStatement(
+        rights.basis,
+        consent_sha256="+".join(consent.sha256 for consent in consents.values()),
+        signer="+".join(str(consent.signer) for consent in consents.values()),
+    )

@@ -26,7 +26,7 @@ class State(StrEnum):
     UNTRUSTED = "untrusted signer"
     """Unchanged since it was signed, but by someone unknown here: anyone can make such a certificate."""
     EXPIRED = "expired"
-    """The certificate has ended and no time-stamp tells that the signature is older."""
+    """The certificate has ended, and no trusted time-stamp tells that the signature is older."""
     TAMPERED = "tampered"
     """The file or the record was changed after it was signed."""
 
@@ -50,7 +50,7 @@ _MEANING: Final = {
     "claimSignature.mismatch": "the signature does not fit the record",
     "ingredient.manifest.mismatch": "the record of an ingredient was changed after it was signed",
     "signingCredential.untrusted": "the signer's certificate leads to no root that is trusted here",
-    "signingCredential.expired": "the certificate has expired, and no time-stamp tells when it was signed",
+    "signingCredential.expired": "the certificate has expired, and no trusted time-stamp shows an earlier date",
     "signingCredential.invalid": "the certificate may not sign content credentials",
     "signingCredential.ocsp.revoked": "the certificate was revoked",
 }
@@ -262,9 +262,12 @@ def _judge(failures: list[Any]) -> tuple[State, tuple[str, ...]]:
     state = State.VALID
     problems: dict[str, None] = {}
     order = list(State)
+    codes = {str(failure.get("code", "")) for failure in failures}
+    # Of an expired certificate the library says that it leads to no root, too, even if it does.
+    passed_over = _HARMLESS | (_UNTRUSTED if codes & _EXPIRED else frozenset())
     for failure in failures:
         code = str(failure.get("code", ""))
-        if code in _HARMLESS:
+        if code in passed_over:
             continue
         found = (
             State.UNTRUSTED if code in _UNTRUSTED else State.EXPIRED if code in _EXPIRED else State.TAMPERED

@@ -233,8 +233,10 @@ def _signature(reading: _Reading, own: bool) -> Iterator[str]:
         yield f"not signed{where}"
     else:
         who = ", ".join(part for part in (record.signer.organisation, record.signer.name) if part)
-        known = "trusted here" if record.trusted else "not trusted here"
-        yield f"signed by {who or 'an unnamed signer'} ({known}){where}"
+        known = {True: " (trusted here)", False: " (not trusted here)"}[record.trusted]
+        if record.state is State.EXPIRED:
+            known = ""
+        yield f"signed by {who or 'an unnamed signer'}{known}{where}"
     if record.signer is not None and record.signer.time:
         yield f"time-stamp: {record.signer.time}"
     if record.problems:

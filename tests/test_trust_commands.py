@@ -194,3 +194,36 @@ def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stdin", io.StringIO("1\n"))
     with pytest.raises(RefusedError, match="OMOTE_RIGHTS"):
         ask_for_rights(None)
+
+
+def test_a_swap_is_held_against_consent_and_list_and_every_end_is_logged(
+    omote: Command, record: Path, tmp_path: Path, source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("OMOTE_RIGHTS", raising=False)
+    out = tmp_path / "out.jpg"
+    unsaid = omote("swap", source, target, "-o", out)
+    assert unsaid.code == 5
+    assert "--rights own" in unsaid.err
+    assert omote("consent", "sign", record).code == 0
+    other = omote("swap", target, source, "-o", out, "--rights", f"consent:{record}")
+    assert other.code == 5
+    assert "another face" in other.err
+    assert not out.exists()
+    made = omote("swap", source, target, "-o", out, "--rights", f"consent:{record}")
+    assert made.code == 0, made.err
+    assert omote("consent", "block", source, "--name", "Anna").code == 0
+    listed = omote("swap", source, target, "-o", tmp_path / "more.jpg", "--rights", "own")
+    assert listed.code == 5
+    assert "do-not-swap list" in listed.err
+    assert not (tmp_path / "more.jpg").exists()
+    digest = json.loads(omote("consent", "show", record, "--json").out)["sha256"]
+    lines = json.loads(omote("audit", "show", "--json").out)
+    assert [(line["operation"], line["detail"].get("why")) for line in lines] == [
+        ("refused", "face"),
+        ("face swap", None),
+        ("refused", "do-not-swap list"),
+    ]
+    assert lines[1]["rights"]["consent_sha256"] == digest
+    assert omote("audit", "verify").code == 0
+    found = json.loads(omote("audit", "show", "--of", out, "--json").out)
+    assert [line["number"] for line in found] == [1]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omote.errors import InputError, RefusedError, UsageError
-from omote.trust.blocklist import block, blocked, require_not_blocked, unblock
+from omote.trust.blocklist import BlockedError, block, blocked, require_not_blocked, unblock
 from omote.trust.canonical import canonical
 from omote.trust.consent import Consent, Scope, new_consent, parse_consent, read_consent
 from omote.trust.consent_rules import ConsentRefusedError, Use
@@ -274,8 +274,9 @@ def test_blocked_faces_are_refused_with_any_right(home: Path):
     block(home, "Bert", FaceTemplate.of(BERT[None]), NETWORK, NOW)
     assert [entry.name for entry in blocked(home)] == ["Anna", "Bert"]
     for sources in (ANNA[None], np.stack([like(BERT, 0.1), like(ANNA, THRESHOLD + 0.02)])):
-        with pytest.raises(RefusedError, match="do-not-swap list as 'Anna' since 2026-11-21"):
+        with pytest.raises(BlockedError, match="do-not-swap list as 'Anna' since 2026-11-21") as refusal:
             check_rights(Rights("own"), sources, NETWORK, PHOTO, NOW, home)
+        assert (refusal.value.exit_code, refusal.value.reason) == (5, "do-not-swap list")
     assert unblock(home, "Anna") == 1
     assert check_rights(Rights("own"), ANNA[None], NETWORK, PHOTO, NOW, home).basis == "own"
     with pytest.raises(UsageError, match="nobody is blocked"):

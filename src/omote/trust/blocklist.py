@@ -39,6 +39,16 @@ class Blocked:
     since: str
 
 
+class BlockedError(RefusedError):
+    """A source face is on the list (exit 5).
+
+    Attributes:
+        reason: in a few words, for the log, which names nobody.
+    """
+
+    reason = "do-not-swap list"
+
+
 def blocked(home: Path) -> tuple[Blocked, ...]:
     """The list, in the order in which faces were blocked.
 
@@ -112,17 +122,17 @@ def require_not_blocked(home: Path, sources: npt.ArrayLike, network: str) -> Non
         network: SHA-256 of the network that they are of.
 
     Raises:
-        RefusedError: one is, or the list was made with another network.
+        BlockedError: one is, or the list was made with another network.
         InputError: the list is damaged.
     """
     for entry in blocked(home):
         if entry.network != network:
-            raise RefusedError(
+            raise BlockedError(
                 f"the do-not-swap list has '{entry.name}' by another identity network: unblock and block it "
                 "anew: omote consent unblock, omote consent block"
             )
         if (entry.face.likeness(sources) >= THRESHOLD).any():
-            raise RefusedError(
+            raise BlockedError(
                 f"the source face is on the do-not-swap list as '{entry.name}' since {entry.since[:10]}; "
                 "omote consent blocked shows the list"
             )

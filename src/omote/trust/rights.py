@@ -123,7 +123,8 @@ def check_rights(
         home: the private folder, `home.trust_folder()`.
 
     Raises:
-        RefusedError: a source is on the do-not-swap list, or the consent does not allow this.
+        BlockedError: a source is on the do-not-swap list.
+        ConsentRefusedError: the consent does not allow this.
         InputError: the consent, or a list of the private folder, cannot be read.
     """
     require_not_blocked(home, sources, network)

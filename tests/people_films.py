@@ -11,6 +11,8 @@ from omote.media import open_image
 
 HALF, FRAMES, CUT = 240, 30, 15
 """Width of each half in pixels, frames of the film, and the frame in which the two have changed places."""
+FACES = ((123, 107), (104, 66))
+"""Middle of each face in its half: x, y."""
 
 
 def two_people_film(one: Path, other: Path, path: Path, codec: str = "libx264") -> Path:

@@ -17,7 +17,7 @@ from omote.pipelines.cuts import Seen, thumbnail
 from omote.pipelines.people import faces_as_people, people_of, quality
 from omote.pipelines.people_list import clock_time, list_people
 from tests.conftest import Command
-from tests.people_films import FRAMES, HALF, two_people_film
+from tests.people_films import FRAMES, two_people_film
 
 GREY = thumbnail(np.full((90, 160, 3), 90, np.uint8))
 ANNA, BERT, CARL = np.eye(8, dtype=np.float32)[:3]

@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Casting:
-    """Who gets which face.
+    """Who gets which face. Raises UsageError if somebody is to get two.
 
     Attributes:
         parts: people who get a face of their own.
@@ -50,6 +50,14 @@ class Casting:
     parts: tuple[Part, ...] = ()
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named: dict[str, Part] = {}
+        for part in self.parts:
+            if named.setdefault(part.person, part).sources != part.sources:
+                raise UsageError(f"--map gives person {part.person} two faces: choose one")
+            if part.person in self.exclude:
+                raise UsageError(f"person {part.person} is named by --map and by --except: choose one")
 
     def __bool__(self) -> bool:
         return bool(self.parts or self.only or self.exclude)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from omote.errors import InputError
-from omote.trust import certificates, credentials, keys
+from omote.trust import certificates, credentials, keys, media_types
 from omote.trust.credentials import publish, sign_file
 from omote.trust.media_types import EMBEDDING, media_type
 from omote.trust.records import sidecar_path
@@ -88,6 +88,17 @@ def test_record_lies_beside_where_there_is_no_place_inside(tmp_path: Path, sourc
     assert output.read_bytes() == target.read_bytes()
     beside = output.with_name(output.name + ".c2pa")
     assert beside.read_bytes() == signed.sidecar
+    assert read(output, signed.sidecar)["validation_state"] == "Trusted"
+
+
+def test_a_record_lies_beside_an_avi_of_several_parts(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_types, "_LONGEST_AVI", 5_000)
+    target, output = make_media(tmp_path / "a.avi"), tmp_path / "out.avi"
+    assert target.stat().st_size > 5_000
+    signed = publish(target, output, statement(target, source))
+    assert output.read_bytes() == target.read_bytes()
     assert read(output, signed.sidecar)["validation_state"] == "Trusted"
 
 

@@ -19,7 +19,7 @@ from omote.media.atomic import AtomicFile
 from omote.media.sniff import reason, require_file
 from omote.trust import keys
 from omote.trust.keys import SigningKey
-from omote.trust.media_types import EMBEDDING, UNKNOWN, media_type
+from omote.trust.media_types import UNKNOWN, embeds, media_type
 from omote.trust.records import (
     BUFFER,
     SOFT_BINDING,
@@ -107,7 +107,8 @@ def sign_file(
     """Write a copy of a finished file with a signed record in it, and check that it verifies.
 
     A JPEG or PNG names the source type as XMP, too. Where a kind of file has no place for a record (Matroska,
-    WebM, transport streams, BMP, JPEG 2000), the copy equals the original and the record is returned.
+    WebM, transport streams, BMP, JPEG 2000, AVI over 1 GB), the copy equals the original and the record is
+    returned.
 
     Args:
         unsigned: the finished file; its content tells its kind, whatever its name.
@@ -129,7 +130,7 @@ def sign_file(
     try:
         with library_context(keys.anchors() + key.chain_pem, thumbnails) as context:
             manifest, notes = _sign(unsigned, signed, statement, key, authority, context)
-            sidecar = None if media_type(unsigned) in EMBEDDING else manifest
+            sidecar = None if embeds(unsigned, media_type(unsigned)) else manifest
             notes += _check(signed, sidecar, context)
         return Signed(sidecar, tuple(notes))
     except (OSError, c2pa.C2paError, UnreadableRecord, DamagedFile) as error:
@@ -215,7 +216,7 @@ def _sign(
         _opened(unsigned, kind, statement) as given,
         signed.open("w+b", BUFFER) as made,
     ):
-        if kind not in EMBEDDING:
+        if not embeds(unsigned, kind):
             builder.set_no_embed()
         notes = list(_add_ingredients(builder, context, statement))
         return bytes(builder.sign(signer, kind, given, made)), notes
@@ -250,7 +251,7 @@ def _add_ingredient(
     kind = media_type(path)
     plain = {"title": title, "relationship": relation, "label": label}
     try:
-        beside = None if kind in EMBEDDING else find_sidecar(path)
+        beside = None if embeds(path, kind) else find_sidecar(path)
         kept = {} if beside is None else _kept_sidecar(builder, context, path, beside, label)
         with path.open("rb") as file:
             builder.add_ingredient(plain | kept, kind, file)

@@ -19,7 +19,10 @@ EMBEDDING: Final = frozenset(
         "video/avi",
     }
 )
-"""The kinds that Omote writes and C2PA defines a place in; all others get a side-car file."""
+"""The kinds that Omote writes and C2PA defines a place in."""
+
+_LONGEST_AVI: Final = 1_000_000_000
+"""Longer AVI files have several parts and an index of places, which a record inside might move."""
 
 UNKNOWN: Final = "application/octet-stream"
 
@@ -44,6 +47,11 @@ _BRANDS: Final = (  # the first that a file names, as its own or a compatible on
     (b"M4V ", "video/x-m4v"),
 )
 _QUICKTIME_ATOMS: Final = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip"})
+
+
+def embeds(path: Path, kind: str) -> bool:
+    """Whether the record of a file of a kind goes inside; else it lies beside it."""
+    return kind in EMBEDDING and not (kind == "video/avi" and path.stat().st_size > _LONGEST_AVI)
 
 
 def media_type(path: Path) -> str:

@@ -50,7 +50,7 @@ _MEANING: Final = {
     "claimSignature.mismatch": "the signature does not fit the record",
     "ingredient.manifest.mismatch": "the record of an ingredient was changed after it was signed",
     "signingCredential.untrusted": "the signer's certificate leads to no root that is trusted here",
-    "signingCredential.expired": "the certificate has expired, and no trusted time-stamp shows an earlier date",
+    "signingCredential.expired": "the certificate has expired, and no trusted time-stamp is older",
     "signingCredential.invalid": "the certificate may not sign content credentials",
     "signingCredential.ocsp.revoked": "the certificate was revoked",
 }

@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     settings = SwapSettings(
-        threads=options.threads, codec=options.codec, preset=options.preset, face=options.face
+        rights="own", threads=options.threads, codec=options.codec, preset=options.preset, face=options.face
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -52,7 +52,7 @@ def main() -> None:
             file = folder / "swapper.onnx"
             file.write_bytes(build())
             file.with_suffix(".toml").write_text(CARD)
-            settings = SwapSettings(swapper=file, threads=options.threads)
+            settings = SwapSettings(rights="own", swapper=file, threads=options.threads)
             rates = [
                 swap_file(
                     [portraits()[0]], film, folder / "out.mp4", settings, networks=networks(folder)

@@ -27,8 +27,9 @@ from pathlib import Path
 def report(progress):
     print(time.time() - float(sys.argv[3]), flush=True)
     os._exit(0)
-from omote.pipelines import swap_file
-swap_file([Path(sys.argv[1])], Path(sys.argv[2]), Path(sys.argv[2]).with_name("out.mp4"), report=report)
+from omote.pipelines import SwapSettings, swap_file
+settings = SwapSettings(rights="own")
+swap_file([Path(sys.argv[1])], Path(sys.argv[2]), Path(sys.argv[2]).with_name("out.mp4"), settings, report)
 """
 
 

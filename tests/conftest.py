@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from omote.cli.main import run
 from omote.demo import make_film, portraits
+from omote.trust.watermark import Watermark
 
 FILM_SECONDS = 1.2
 
@@ -35,15 +36,18 @@ class Outcome:
 Command = Callable[..., Outcome]
 
 
-@pytest.fixture(scope="session")
-def trust_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of keys and the log of all tests that have none of their own."""
-    return tmp_path_factory.mktemp("home")
+@pytest.fixture(scope="session", autouse=True)
+def trust_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of keys and the log of all tests, and of fixtures that outlive a test."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMOTE_HOME", str(home))
+        yield home
 
 
 @pytest.fixture(autouse=True)
 def _private_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust_home: Path) -> None:
-    """No settings from outside but a right to every face; whatever would be left in the temporary folder is left in the test's own."""
+    """No settings from outside but a right to every face; temporary files are the test's own."""
     for name in os.environ:
         if name.startswith("OMOTE_"):
             monkeypatch.delenv(name)
@@ -53,6 +57,13 @@ def _private_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+@pytest.fixture
+def unmarked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No watermark, for tests of what else changes in pixels; processes of their own still put it in."""
+    monkeypatch.setattr(Watermark, "mark", lambda self, pixels: pixels)
+    monkeypatch.setattr(Watermark, "mark_luma", lambda self, plane, peak, *, full_range: plane)
 
 
 @pytest.fixture

@@ -68,13 +68,15 @@ def test_the_restorer_changes_the_new_face_and_keeps_to_the_mask(
     shares = {}
     for mask in ("box", "area:mouth"):
         out = tmp_path / f"{mask[:3]}.png"
-        swap_file([source], target, out, SwapSettings(restore=restorer, restore_blend=1, mask=mask))
+        swap_file(
+            [source], target, out, SwapSettings(rights="own", restore=restorer, restore_blend=1, mask=mask)
+        )
         shares[mask] = float((lightness(out, target) > 40).mean())
     assert shares["box"] > 5 * shares["area:mouth"] > 0
 
 
 def test_a_file_with_its_contract_swaps(source: Path, target: Path, swapper: Path, tmp_path: Path) -> None:
-    settings = SwapSettings(swapper=swapper, contract="blendswap")
+    settings = SwapSettings(rights="own", swapper=swapper, contract="blendswap")
     swap_file([source], target, tmp_path / "red.png", settings)
     changed = open_image(tmp_path / "red.png").pixels.astype(int)
     red = (changed[..., 0] > 250) & (changed[..., 1:].max(2) < 5)
@@ -111,7 +113,9 @@ def test_the_record_has_the_digest_that_a_network_was_verified_by(
     file = tmp_path / "gfpgan_1.2.onnx"
     file.write_bytes(WHITE)
     networks.store.import_file(file, networks.catalogue)
-    report = swap_file([source], target, tmp_path / "out.png", SwapSettings(restore="gfpgan_1.2"))
+    report = swap_file(
+        [source], target, tmp_path / "out.png", SwapSettings(rights="own", restore="gfpgan_1.2")
+    )
     assert report.networks[-1].sha256 == sha256(WHITE).hexdigest()
 
 
@@ -120,10 +124,10 @@ def test_what_the_target_is_searched_for_does_not_hold_for_the_source(
 ) -> None:
     turned = tmp_path / "turned.png"
     cv2.imwrite(str(turned), cv2.rotate(cv2.imread(str(target)), cv2.ROTATE_90_CLOCKWISE))
-    settings = SwapSettings(detector_angles="90")
+    settings = SwapSettings(rights="own", detector_angles="90")
     assert swap_file([source], turned, tmp_path / "out.png", settings).swapped == 1
     with pytest.raises(NoFaceError, match="no face found"):  # in the target, not in the source
-        swap_file([source], target, tmp_path / "none.png", SwapSettings(smallest=5000))
+        swap_file([source], target, tmp_path / "none.png", SwapSettings(rights="own", smallest=5000))
 
 
 def test_threads_and_device_reach_the_networks(source: Path) -> None:

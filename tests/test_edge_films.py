@@ -1,6 +1,7 @@
 """Every awkward film in ../shared is swapped end to end and keeps whatever is not the face."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +34,14 @@ FILMS = [
 ]
 
 pytestmark = needs_shared
+swap = partial(api.swap, rights="own")
 
 
 @pytest.mark.parametrize("name", FILMS)
 def test_a_swapped_film_keeps_everything_but_the_face(name: str, source: Path, tmp_path: Path):
     target, out = EDGE / name, tmp_path / "out" / name
     out.parent.mkdir()
-    report = api.swap(
-        source, target, out, allow_no_face=True, preset="ultrafast", quality=80, detector_size=320
-    )
+    report = swap(source, target, out, allow_no_face=True, preset="ultrafast", quality=80, detector_size=320)
     before, after = look(target), look(out)
     assert report.frames == len(before.times)
     assert after.times == before.times
@@ -82,7 +82,7 @@ def _require_swapped_faces_only(report: SwapReport, target: Path, out: Path, bef
 def test_an_animated_gif_is_swapped(source: Path, tmp_path: Path):
     out = tmp_path / "out" / "anim.gif"
     out.parent.mkdir()
-    report = api.swap(source, EDGE / "anim.gif", out)
+    report = swap(source, EDGE / "anim.gif", out)
     before, after = look(EDGE / "anim.gif"), look(out)
     assert (report.frames, report.swapped) == (20, 20)
     assert (after.times, after.durations, after.size) == (before.times, before.durations, before.size)
@@ -102,7 +102,7 @@ def test_a_truncated_film_is_refused_in_one_line(omote: Command, source: Path, t
 
 def test_two_people_in_one_film_are_told_apart(source: Path, tmp_path: Path):
     out = tmp_path / "right.mp4"
-    report = api.swap(
+    report = swap(
         source, EDGE / "two_faces_audio.mp4", out, face="right", end=0.5, preset="ultrafast", quality=90
     )
     (old,), (new,) = pictures(EDGE / "two_faces_audio.mp4", 5), pictures(out, 5)
@@ -116,7 +116,7 @@ def test_two_people_in_one_film_are_told_apart(source: Path, tmp_path: Path):
 def test_two_people_of_one_size_do_not_take_turns(source: Path, tmp_path: Path):
     target, out = EDGE / "two_faces_audio.mp4", tmp_path / "out.mp4"
     # So small a detector finds the one larger in some frames, the other in others.
-    api.swap(source, target, out, end=1.0, preset="ultrafast", quality=90, detector_size=320)
+    swap(source, target, out, end=1.0, preset="ultrafast", quality=90, detector_size=320)
     numbers = range(30)
     for old, new in zip(pictures(target, *numbers), pictures(out, *numbers), strict=True):
         left, right = np.hsplit(np.abs(old.astype(int) - new).max(axis=2) > 40, 2)
@@ -127,5 +127,5 @@ def test_two_people_of_one_size_do_not_take_turns(source: Path, tmp_path: Path):
 def test_everyone_in_one_film_gets_the_face(source: Path, tmp_path: Path):
     films = [("two_faces_audio.mp4", 2), ("four_faces_noaudio.mp4", 4)]
     for name, count in films:
-        report = api.swap(source, EDGE / name, tmp_path / name, face="all", end=0.2, preset="ultrafast")
+        report = swap(source, EDGE / name, tmp_path / name, face="all", end=0.2, preset="ultrafast")
         assert report.swapped == count * report.frames

@@ -58,8 +58,8 @@ sys.addaudithook(watch)
 import omote
 source, photo, film, folder = sys.argv[1:]
 assert omote.find_faces(photo)
-assert omote.swap(source, photo, folder + "/photo.png").swapped == 1
-assert omote.swap(source, film, folder + "/film.mp4", preset="ultrafast", end=0.2).swapped == 5
+assert omote.swap(source, photo, folder + "/photo.png", rights="own").swapped == 1
+assert omote.swap(source, film, folder + "/film.mp4", preset="ultrafast", end=0.2, rights="own").swapped == 5
 if os.path.isdir("/proc/self/fd"):
     for number in os.listdir("/proc/self/fd"):
         try:

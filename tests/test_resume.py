@@ -19,7 +19,13 @@ from omote.pipelines import JobFolder, Progress, SwapReport, SwapSettings, film_
 from tests.conftest import Command, finish, pictures, snapshot, start
 from tests.media_files import look
 
-SETTINGS: dict[str, Any] = {"segment": 0.1, "end": 0.6, "preset": "ultrafast", "detector_size": 192}
+SETTINGS: dict[str, Any] = {
+    "rights": "own",
+    "segment": 0.1,
+    "end": 0.6,
+    "preset": "ultrafast",
+    "detector_size": 192,
+}
 OPTIONS = ["--segment", "0.1", "--end", "0.6", "--preset", "ultrafast", "--detector-size", "192"]
 SEGMENTS, FRAMES, EACH = 5, 15, 3
 
@@ -36,7 +42,7 @@ def unbroken(source: Path, rich_film: Path, tmp_path_factory: pytest.TempPathFac
     out = tmp_path_factory.mktemp("unbroken") / "out.mkv"
     report = swap_file([source], rich_film, out, SwapSettings(**SETTINGS))
     assert (report.frames, report.swapped, report.empty, report.kept) == (FRAMES, FRAMES, 0, 0)
-    assert [path.name for path in out.parent.iterdir()] == ["out.mkv"]
+    assert {path.name for path in out.parent.iterdir()} == {"out.mkv", "out.mkv.c2pa"}
     return out
 
 
@@ -110,7 +116,7 @@ def test_killed_and_gone_on_with(
     assert (report.frames, report.swapped) == (FRAMES, FRAMES)
     assert packets(out) == packets(unbroken)
     assert look(out) == look(unbroken)
-    assert [path.name for path in out.parent.iterdir()] == ["out.mkv"]
+    assert {path.name for path in out.parent.iterdir()} == {"out.mkv", "out.mkv.c2pa"}
 
 
 def test_nothing_is_done_twice(
@@ -147,7 +153,7 @@ def test_two_workers_equal_one(source: Path, rich_film: Path, unbroken: Path, tm
     assert seen[-1] == Progress(FRAMES, FRAMES)
     assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
     assert packets(out) == packets(unbroken)
-    assert [path.name for path in out.parent.iterdir()] == ["out.mkv"]
+    assert {path.name for path in out.parent.iterdir()} == {"out.mkv", "out.mkv.c2pa"}
 
 
 def test_workers_die_with_the_one_who_started_them(source: Path, rich_film: Path, tmp_path: Path):
@@ -407,14 +413,15 @@ def test_no_job_of_omote_is_removed(tmp_path: Path, omote: Command):
 def test_short_films_and_animations_are_made_in_one_go(source: Path, film: Path, tmp_path: Path):
     seen: list[bool] = []
     out = tmp_path / "out.mp4"
-    settings = SwapSettings(preset="ultrafast", end=0.12)
+    settings = SwapSettings(rights="own", preset="ultrafast", end=0.12)
     swap_file([source], film, out, settings, lambda _: seen.append(job_path(out).exists()))
-    swap_file([source], film, tmp_path / "out.gif", SwapSettings(end=0.1, segment=0.1), resume=True)
+    brief = SwapSettings(rights="own", end=0.1, segment=0.1)
+    swap_file([source], film, tmp_path / "out.gif", brief, resume=True)
     assert seen == [False] * 3
     with pytest.raises(UsageError, match="are not cut"):
-        api.swap(source, film, tmp_path / "out.gif", workers=2)
+        api.swap(source, film, tmp_path / "out.gif", rights="own", workers=2)
     with pytest.raises(UsageError, match="workers open engines"):
-        swap_file([source], film, out, SwapSettings(workers=2), networks=object())
+        swap_file([source], film, out, SwapSettings(rights="own", workers=2), networks=object())
 
 
 @pytest.mark.parametrize("settings", [{"segment": -1}, {"segment": 0.01}, {"workers": 2, "segment": 0}])

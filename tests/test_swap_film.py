@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,14 @@ from omote.pipelines import Progress, SwapSettings, swap_file
 from tests.conftest import Command, pictures
 from tests.media_files import look, psnr
 
+swap = partial(api.swap, rights="own")
+
 
 @pytest.fixture(scope="module")
 def swapped(source: Path, rich_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rich film with another face."""
     out = tmp_path_factory.mktemp("swapped") / "out.mkv"
-    api.swap(source, rich_film, out, preset="ultrafast")
+    swap(source, rich_film, out, preset="ultrafast")
     return out
 
 
@@ -48,7 +51,7 @@ def test_everything_else_is_kept(rich_film: Path, swapped: Path):
 
 def test_a_span_keeps_everything_that_lies_in_it(source: Path, rich_film: Path, tmp_path: Path):
     out = tmp_path / "out.mkv"
-    report = api.swap(source, rich_film, out, start=0.4, end=1.0, preset="ultrafast")
+    report = swap(source, rich_film, out, start=0.4, end=1.0, preset="ultrafast")
     before, after = look(rich_film), look(out)
     assert report.frames == report.swapped == 15
     assert after.times == [t - before.times[10] for t in before.times[10:25]]
@@ -70,7 +73,7 @@ def test_a_span_keeps_everything_that_lies_in_it(source: Path, rich_film: Path, 
 
 def test_the_report_adds_up(source: Path, film: Path, tmp_path: Path):
     seen: list[Progress] = []
-    settings = SwapSettings(preset="ultrafast", threads=2)
+    settings = SwapSettings(rights="own", preset="ultrafast", threads=2)
     report = swap_file([source], film, tmp_path / "out.mp4", settings, seen.append)
     assert seen == [Progress(number + 1, 30) for number in range(30)]
     assert (report.frames, report.swapped, report.empty, report.notes) == (30, 30, 0, ())
@@ -83,7 +86,7 @@ def test_the_number_of_threads_changes_nothing(source: Path, film: Path, tmp_pat
     digests = set()
     for threads in (1, 3):
         out = tmp_path / f"{threads}.mkv"
-        api.swap(source, film, out, threads=threads, codec="ffv1", end=0.4)
+        swap(source, film, out, threads=threads, codec="ffv1", end=0.4)
         digests.add(b"".join(picture.tobytes() for picture in pictures(out, *range(10))))
     assert len(digests) == 1
 
@@ -128,18 +131,19 @@ def test_quality_is_heeded(source: Path, film: Path, tmp_path: Path):
     sizes = []
     for quality in (20, 60, 95):
         out = tmp_path / f"{quality}.mp4"
-        api.swap(source, film, out, quality=quality, preset="ultrafast", end=0.2)
+        swap(source, film, out, quality=quality, preset="ultrafast", end=0.2)
         sizes.append(out.stat().st_size)
     assert 4 * sizes[0] < 2 * sizes[1] < sizes[2]
 
 
+@pytest.mark.usefixtures("unmarked")
 def test_frames_without_a_face_are_left_alone(source: Path, film: Path, tmp_path: Path):
     # Nobody is at the place of face number 7.
     with pytest.raises(NoFaceError, match=r"--allow-no-face"):
-        api.swap(source, film, tmp_path / "out.mp4", face="7", end=0.2)
+        swap(source, film, tmp_path / "out.mp4", face="7", end=0.2)
     assert not (tmp_path / "out.mp4").exists()
     out = tmp_path / "out.mkv"
-    report = api.swap(source, film, out, face="7", end=0.2, allow_no_face=True, codec="ffv1")
+    report = swap(source, film, out, face="7", end=0.2, allow_no_face=True, codec="ffv1")
     assert (report.frames, report.swapped, report.empty) == (5, 0, 5)
     for old, new in zip(pictures(film, 0, 4), pictures(out, 0, 4), strict=True):
         assert np.array_equal(old, new)
@@ -153,7 +157,7 @@ def test_impossible_spans(
     source: Path, film: Path, tmp_path: Path, start: float, end: float | None, words: str
 ):
     with pytest.raises(UsageError, match=words):
-        api.swap(source, film, tmp_path / "out.mp4", start=start, end=end)
+        swap(source, film, tmp_path / "out.mp4", start=start, end=end)
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -177,7 +181,7 @@ def test_an_animation_is_swapped_as_a_film(
     animation[0].save(
         given, save_all=True, append_images=animation[1:], duration=delays, loop=3, disposal=2, **options
     )
-    report = api.swap(source, given, out)
+    report = swap(source, given, out)
     assert (report.frames, report.swapped) == (4, 4)
     before, after = Image.open(given), Image.open(out)
     assert after.n_frames == 4

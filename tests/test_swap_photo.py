@@ -1,5 +1,6 @@
 """A face swapped in photos, end to end: who is swapped, what is touched, and what of the file is kept."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from tests.conftest import Command
 from tests.media_files import psnr
 from tests.shared_data import SHARED, needs_shared
 
+pytestmark = pytest.mark.usefixtures("unmarked")
 Array = NDArray[Any]
+
+swap = partial(api.swap, rights="own")
 
 
 def read(path: Path) -> Array:
@@ -39,7 +43,7 @@ def pair(source: Path, target: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_api_swaps_the_face_and_nothing_else(source: Path, target: Path, tmp_path: Path):
     out = tmp_path / "out.png"
-    report = api.swap(source, target, out)
+    report = swap(source, target, out)
     before, after = read(target), read(out)
     changed = swapped_area(before, after)
     face = max(api.find_faces(target), key=lambda face: face.width)
@@ -60,7 +64,7 @@ def test_command_says_what_was_done(omote: Command, source: Path, target: Path, 
     first, *stages = done.out.splitlines()
     assert first.startswith("1 face swapped, ")
     assert first.endswith(f" s: {out}")
-    assert [line.split()[0] for line in stages] == ["decode", "find", "swap", "compose", "encode"]
+    assert [line.split()[0] for line in stages] == ["decode", "find", "swap", "compose", "mark", "encode"]
     assert Image.open(out).size == Image.open(target).size
 
 
@@ -68,8 +72,8 @@ def test_several_sources_are_averaged(source: Path, target: Path, tmp_path: Path
     mirrored, one, both = tmp_path / "mirrored.png", tmp_path / "one.png", tmp_path / "both.png"
     dark = np.rint(read(source)[:, ::-1] * 0.8).astype(np.uint8)
     Image.fromarray(dark).save(mirrored)
-    api.swap(source, target, one)
-    api.swap([source, mirrored], target, both)
+    swap(source, target, one)
+    swap([source, mirrored], target, both)
     changed = swapped_area(read(target), read(one))
     # The same person, so nearly the same face; but the second photo did count.
     assert 25 < psnr(read(one)[changed], read(both)[changed]) < 50
@@ -91,7 +95,7 @@ def test_rules_choose_the_target_face(
     source: Path, pair: Path, tmp_path: Path, rule: str, left: bool, right: bool
 ):
     out = tmp_path / "out.png"
-    report = api.swap(source, pair, out, face=rule)
+    report = swap(source, pair, out, face=rule)
     changed = swapped_area(read(pair), read(out))
     assert (changed[:, :480].any(), changed[:, 480:].any()) == (left, right)
     assert report.swapped == left + right
@@ -100,7 +104,7 @@ def test_rules_choose_the_target_face(
 def test_rules_choose_the_source_face(source: Path, target: Path, pair: Path, tmp_path: Path):
     pictures = {}
     for rule in ("left", "right"):
-        api.swap(pair, target, tmp_path / f"{rule}.png", source_face=rule)
+        swap(pair, target, tmp_path / f"{rule}.png", source_face=rule)
         pictures[rule] = read(tmp_path / f"{rule}.png")
     changed = swapped_area(read(target), pictures["left"])
     # The right one is the target person herself.
@@ -119,7 +123,7 @@ def test_self_swap_changes_next_to_nothing(source: Path, target: Path, colour: A
 
 
 def test_opacity_zero_changes_nothing(source: Path, target: Path, tmp_path: Path):
-    api.swap(source, target, tmp_path / "none.png", opacity=0)
+    swap(source, target, tmp_path / "none.png", opacity=0)
     assert np.array_equal(read(tmp_path / "none.png"), read(target))
 
 
@@ -138,7 +142,7 @@ def test_transparency_is_kept(source: Path, target: Path, tmp_path: Path):
     alpha = np.tile(np.linspace(0, 255, pixels.shape[1]).astype(np.uint8), (pixels.shape[0], 1))
     given, out = tmp_path / "alpha.png", tmp_path / "out.png"
     Image.fromarray(np.dstack([pixels, alpha])).save(given)
-    assert api.swap(source, given, out).swapped == 1
+    assert swap(source, given, out).swapped == 1
     result = Image.open(out)
     assert result.mode == "RGBA"
     assert np.array_equal(np.asarray(result)[..., 3], alpha)
@@ -151,7 +155,7 @@ def test_sixteen_bits_stay_sixteen(source: Path, target: Path, tmp_path: Path, s
     deep = np.minimum(read(target).astype(np.int64) * 257 + fine, 65_535).astype(np.uint16)
     given, out = tmp_path / "deep.png", tmp_path / f"out{suffix}"
     cv2.imwrite(str(given), deep[..., ::-1])
-    assert api.swap(source, given, out).swapped == 1
+    assert swap(source, given, out).swapped == 1
     result = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)[..., ::-1]
     changed = swapped_area(deep, result)
     assert result.dtype == np.uint16
@@ -164,7 +168,7 @@ def test_sixteen_bits_stay_sixteen(source: Path, target: Path, tmp_path: Path, s
 def test_a_grey_photo_stays_grey(source: Path, target: Path, tmp_path: Path, suffix: str):
     given, out = tmp_path / f"grey{suffix}", tmp_path / "out.png"
     Image.open(target).convert("L").save(given)
-    assert api.swap(source, given, out).swapped == 1
+    assert swap(source, given, out).swapped == 1
     result = Image.open(out)
     assert result.mode == "L"
     assert psnr(np.asarray(result), np.asarray(Image.open(given))) < 40
@@ -173,7 +177,7 @@ def test_a_grey_photo_stays_grey(source: Path, target: Path, tmp_path: Path, suf
 def test_a_cmyk_photo_is_swapped_in_rgb(source: Path, target: Path, tmp_path: Path):
     given, out = tmp_path / "cmyk.jpg", tmp_path / "out.jpg"
     Image.open(target).convert("CMYK").save(given, quality=95)
-    assert api.swap(source, given, out).swapped == 1
+    assert swap(source, given, out).swapped == 1
     result = Image.open(out)
     assert result.mode == "RGB"
     rim = np.ones(result.size[::-1], bool)
@@ -191,7 +195,7 @@ def test_a_photo_lying_on_its_side_comes_out_upright(
     given, out = tmp_path / "lying.png", tmp_path / "out.png"
     upright = Image.open(target).convert("RGB").crop((0, 0, 500, 460))
     upright.transpose(Image.Transpose(back[orientation])).save(given, exif=exif)
-    assert api.swap(source, given, out).swapped == 1
+    assert swap(source, given, out).swapped == 1
     result = Image.open(out)
     assert result.getexif().get(0x0112, 1) == 1
     assert result.getexif()[0x013B] == "a photographer"
@@ -204,7 +208,7 @@ def test_the_colour_profile_is_kept(source: Path, target: Path, tmp_path: Path, 
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     given, out = tmp_path / f"profile{suffix}", tmp_path / f"out{suffix}"
     Image.open(target).save(given, icc_profile=profile)
-    assert api.swap(source, given, out).swapped == 1
+    assert swap(source, given, out).swapped == 1
     assert Image.open(out).info["icc_profile"] == profile
 
 
@@ -212,5 +216,5 @@ def test_the_colour_profile_is_kept(source: Path, target: Path, tmp_path: Path, 
 def test_another_detector_may_be_used(source: Path, target: Path, tmp_path: Path):
     yunet = SHARED / "weights" / "det_yunet_n.onnx"
     out = tmp_path / "out.png"
-    assert api.swap(source, target, out, detector=yunet).swapped == 1
+    assert swap(source, target, out, detector=yunet).swapped == 1
     assert swapped_area(read(target), read(out)).any()

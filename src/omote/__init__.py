@@ -2,7 +2,7 @@
 
 >>> import omote
 >>> omote.find_faces("photo.jpg")                     # [Face(box=..., points=..., mesh=..., pose=...)]
->>> omote.swap("me.jpg", "film.mp4", "swapped.mp4")   # SwapReport(frames=..., swapped=...)
+>>> omote.swap("me.jpg", "film.mp4", "swapped.mp4", rights="own")   # SwapReport(frames=..., swapped=...)
 
 The rooms below (`omote.faces`, `omote.media`, `omote.engines`, `omote.compose`, `omote.pipelines`) are
 public, too. Nothing heavy is imported before it is needed.
@@ -56,22 +56,32 @@ def find_faces(image: str | Path | npt.NDArray[Any]) -> list[Face]:
 
 
 def swap(
-    source: str | Path | Sequence[str | Path], target: str | Path, out: str | Path, **settings: Any
+    source: str | Path | Sequence[str | Path],
+    target: str | Path,
+    out: str | Path,
+    *,
+    rights: str | None = None,
+    **settings: Any,
 ) -> SwapReport:
     """Put the face of the person in `source` into a photo or film.
+
+    The output carries an invisible watermark and signed content credentials.
 
     Args:
         source: a photo, or several photos of the same person, which are averaged.
         target: photo or film.
         out: the file to make; its suffix says its kind.
+        rights: why the source face may be used: `own`, `consent:FILE`, `synthetic`, ...; nothing is made without.
         **settings: fields of `omote.pipelines.SwapSettings`, such as `face="all"`.
 
     Raises:
         UsageError: a setting is wrong, or the output equals an input.
         InputError: a file cannot be read or written.
         NoFaceError: there is no face to take or to replace.
+        RefusedError: no right to the face is stated, or it does not hold.
     """
     from omote.pipelines import SwapSettings, swap_file
 
     sources = [source] if isinstance(source, str | Path) else source
-    return swap_file([Path(path) for path in sources], Path(target), Path(out), SwapSettings(**settings))
+    chosen = SwapSettings(rights=rights, **settings)
+    return swap_file([Path(path) for path in sources], Path(target), Path(out), chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from omote.errors import RefusedError
 from omote.faces.face import Array
 from omote.media import MediaInfo, open_image
 from omote.pipelines.choose import open_networks
+from omote.pipelines.job_description import fingerprint, with_consequence
 from omote.pipelines.provenance import Provenance, digests, new_identifier
 from omote.pipelines.settings import SwapSettings
 from omote.trust.audit import AuditLog, Entry
@@ -103,8 +105,17 @@ class Examination:
             engine=engine.name if isinstance(engine, Path) else engine,
             rights=statement.as_dict(),
             verdict=self._gate.verdict,
-            identifier=new_identifier(info.width, info.height),
+            identifier=new_identifier(info.width, info.height, *self._facts()),
         )
+
+    def _facts(self) -> list[str]:
+        """What the output depends on."""
+        inputs = [fingerprint(path) for path in (*self._sources, self._target)]
+        settings = with_consequence(self._settings)
+        del settings["segment"]  # where a film is cut does not change its pictures
+        # 0 and 0.0 are the same setting.
+        plain = {name: float(value) if type(value) is int else value for name, value in settings.items()}
+        return [json.dumps(plain, sort_keys=True), *inputs]
 
     def _look(self, info: MediaInfo) -> None:
         """Show the target to the safety gate."""

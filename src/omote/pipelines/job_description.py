@@ -50,12 +50,7 @@ class JobDescription:
         Raises:
             InputError: an input cannot be read.
         """
-        chosen = {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(settings).items()
-            if name not in _WITHOUT_CONSEQUENCE
-        }
-        chosen |= settings.casting.options()
+        chosen = with_consequence(settings)
         photos = (*sources, *settings.casting.photos)
         inputs = [(str(path.absolute()), fingerprint(path)) for path in (*photos, target)]
         software = {
@@ -89,6 +84,16 @@ class JobDescription:
             if self.networks.get(name) != now.networks.get(name):
                 return f"the network {name} has changed since it was begun"
         return None
+
+
+def with_consequence(settings: SwapSettings) -> dict[str, Any]:
+    """The settings on which pixels depend, in plain values."""
+    chosen = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in asdict(settings).items()
+        if name not in _WITHOUT_CONSEQUENCE
+    }
+    return chosen | settings.casting.options()
 
 
 def _said(value: object) -> str:

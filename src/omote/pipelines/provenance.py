@@ -5,6 +5,7 @@ Nothing takes its final name without them.
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from omote._version import __version__
 from omote.media import Picture, save_image
+from omote.pipelines.job_description import fingerprint
 from omote.trust.audit import AuditLog, Entry
 from omote.trust.credentials import publish
 from omote.trust.digests import sha256_of
@@ -141,13 +143,13 @@ def plain_work(
         InputError: the keys or the log cannot be read or written.
     """
     AuditLog(trust_folder()).prepare(now())
-    signing_key()
+    made_of = secrets.token_hex() if target is None else fingerprint(target)
     return Provenance(
         operation=operation,
         source_type=source_type,
         output=output,
         engine="omote",
-        identifier=new_identifier(*size),
+        identifier=new_identifier(*size, operation, made_of),
         target=target,
         rights=rights or {},
     )
@@ -190,6 +192,17 @@ def _gate_state(verdict: Verdict | None) -> GateState | None:
     return GateState(verdict.state, (verdict.reason,) if verdict.reason else ())
 
 
-def new_identifier(width: int, height: int) -> int | None:
-    """A new identifier of a watermark, 48 bits; None if a picture of this size is too small for one."""
-    return None if min(width, height) < SMALLEST else _PROVIDER << 40 | secrets.randbits(40)
+def new_identifier(width: int, height: int, *facts: str) -> int | None:
+    """The identifier of a watermark, 48 bits; None if a picture of this size is too small for one.
+
+    It follows from what is made and from this installation's key: the same job gives the same file again, and
+    nobody else can tell the job from the number.
+
+    Args:
+        width, height: of the output in pixels.
+        facts: what is made: digests of inputs, settings.
+    """
+    if min(width, height) < SMALLEST:
+        return None
+    digest = hmac.digest(signing_key().private_pem, "\0".join(facts).encode(), "sha256")
+    return _PROVIDER << 40 | int.from_bytes(digest[:5], "big")

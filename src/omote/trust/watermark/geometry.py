@@ -12,10 +12,13 @@ from omote.trust.watermark.pattern import TILE, Plane
 
 SCALES = (0.38, 1.7)
 ROTATIONS = 3.5  # degrees, either way
-CANDIDATES = 12
+CANDIDATES = 24  # at most
 
 _BLOCK = 1024  # pixels; a larger picture's spectra are summed over blocks of that side
-_PADDING = 2
+_SPECTRUM = 1024  # the side of a spectrum: blocks are padded to it, but at most to twice their side
+_AROUND = 4  # harmonics: how wide the surroundings of a frequency are
+_SMALL = 1 << 17  # pixels; in larger pictures the comb is clear, and ...
+_FEW = 8  # candidates do
 _STEP = 0.7  # cycles that the outermost harmonic moves between two geometries that are tried
 
 Places = npt.NDArray[np.intp]
@@ -81,39 +84,42 @@ def likely_geometries(plane: Plane, places: Places) -> Iterator[Geometry]:
     scales = np.array(list(_scales(reach)))
     turn = np.degrees(_STEP / reach)
     rotations = np.arange(-ROTATIONS, ROTATIONS + turn, turn)
-    scores = _comb_scores(power_spectrum(plane, block), places, scales, rotations)
-    for _ in range(CANDIDATES):
+    scores = _comb_scores(relief(plane, block), places, scales, rotations)
+    for _ in range(CANDIDATES if plane.size <= _SMALL else _FEW):
         row, column = np.unravel_index(int(scores.argmax()), scores.shape)
         yield Geometry(float(scales[row]), float(rotations[column]))
         near = np.abs(scales / scales[row] - 1) < 2.5 * _STEP * scales[row] / reach
         scores[np.ix_(near, np.abs(rotations - rotations[column]) < 2.5 * turn)] = -np.inf
 
 
-def power_spectrum(plane: Plane, block: int) -> Plane:
-    """The power over the mean of its ring, limited; float32 (S, S // 2 + 1), zero frequency first.
+def relief(plane: Plane, block: int) -> Plane:
+    """By how much each frequency stands out of those around it, in amplitude, limited.
 
     Args:
         plane: a whitened picture.
         block: the side of the squares whose spectra are summed.
+
+    Returns:
+        float32 (S, S // 2 + 1), zero frequency first, negative ones at the end.
     """
-    side = cv2.getOptimalDFTSize(_PADDING * block)
-    total = np.zeros((side, side // 2 + 1), np.float32)
+    side = cv2.getOptimalDFTSize(max(block, min(2 * block, _SPECTRUM)))
+    power = np.zeros((side, side // 2 + 1), np.float32)
     for top in _starts(plane.shape[0], block):
         for left in _starts(plane.shape[1], block):
             part = plane[top : top + block, left : left + block]
             padded = np.zeros((side, side), np.float32)
             padded[: part.shape[0], : part.shape[1]] = part * np.outer(*map(_taper, part.shape))
             spectrum = np.fft.rfft2(padded)
-            total += spectrum.real**2 + spectrum.imag**2
-    down = np.fft.fftfreq(side, 1 / side)[:, None]
-    ring = np.hypot(down, np.arange(side // 2 + 1)[None]).astype(np.int32)
-    mean = np.bincount(ring.ravel(), total.ravel()) / np.bincount(ring.ravel())
-    relative: Plane = np.minimum(total / np.maximum(mean, 1e-12)[ring].astype(np.float32), 6)
-    return relative
+            power += spectrum.real**2 + spectrum.imag**2
+    power = np.fft.fftshift(power, axes=0)
+    around = round(_AROUND * side / TILE) | 1
+    usual = cv2.blur(power, (around, around), borderType=cv2.BORDER_REFLECT) + np.float32(1e-9)
+    out: Plane = np.fft.ifftshift(np.sqrt(np.minimum(power / usual, 6)), axes=0)
+    return out
 
 
 def _comb_scores(spectrum: Plane, places: Places, scales: Steps, rotations: Steps) -> Plane:
-    """The mean power on the comb for each scale (rows) and rotation (columns)."""
+    """How much the comb stands out for each scale (rows) and rotation (columns)."""
     side, half = spectrum.shape
     flat = spectrum.ravel()
     scores = np.empty((len(scales), len(rotations)), np.float32)
@@ -140,7 +146,7 @@ def _starts(length: int, block: int) -> list[int]:
 
 
 def _taper(length: int) -> npt.NDArray[np.float32]:
-    edge = max(length // 8, 1)
+    edge = max(length // 30, 1)
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
     window = np.ones(length, np.float32)
     window[:edge], window[-edge:] = ramp, ramp[::-1]

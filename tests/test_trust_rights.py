@@ -348,13 +348,13 @@ def test_mutated_consents_are_refused_in_one_line_or_unchanged(data: st.DataObje
     assert found in (None, SIGNED) or not found.whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300) | JSON.map(json.dumps).map(str.encode))
 def test_anything_that_is_no_consent_is_an_input_error(content: bytes):
     assert parsed(content) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(key=st.sampled_from(sorted(json.loads(SIGNED.body))), value=JSON)
 def test_odd_values_in_a_consent_never_pass_for_signed(key: str, value: object):
     content = json.loads(SIGNED.to_bytes())

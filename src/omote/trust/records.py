@@ -34,6 +34,9 @@ class State(StrEnum):
 BUFFER: Final = 1 << 17
 """Bytes that are read and written at once; the library asks for 8 KiB each time."""
 
+_MEMORY: Final = 32
+"""Megabytes beyond which the library keeps working copies in temporary files; a film is copied in between."""
+
 SOFT_BINDING: Final = "c2pa.soft-binding"
 _UNTRUSTED: Final = frozenset(
     {"signingCredential.untrusted", "signingCredential.invalid", "signingCredential.ocsp.revoked"}
@@ -144,6 +147,7 @@ def library_context(anchors: bytes, thumbnails: bool = False) -> Iterator[c2pa.C
 
     settings = {
         "version": 1,
+        "core": {"backing_store_memory_threshold_in_mb": _MEMORY},
         "verify": {
             "verify_after_sign": False,  # what lies on the disk is read back instead
             "verify_trust": True,

@@ -30,7 +30,7 @@ FALSE_ALARM = 1e-6
 FRAMES = 24
 
 _PILOTS = 5.5  # standard deviations; the best of all trials on an unmarked picture lies about there
-_GRID = TILE // 2  # shifts that are tried, each way
+_GRID = 48  # shifts that are tried, each way
 _ORIENTATIONS = tuple((turn, flip) for flip in (False, True) for turn in range(4))
 _REFINEMENTS = (1.0, 0.5, 0.25)  # pixels
 _TRIALS = (1 + CANDIDATES) * len(_ORIENTATIONS) * (SEEDS * _GRID**2 + 9 * len(_REFINEMENTS))

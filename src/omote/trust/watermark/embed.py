@@ -12,15 +12,12 @@ import numpy as np
 
 from omote.errors import UsageError
 from omote.trust.watermark.code import IDENTIFIER_BITS
-from omote.trust.watermark.geometry import Geometry
 from omote.trust.watermark.pattern import PUBLIC, Carriers, Plane
-from omote.trust.watermark.whiten import Pixels, whitened_plane
+from omote.trust.watermark.whiten import Pixels
 
 SMALLEST = 128  # pixels on the shorter side: one tile
 RELIABLE = 300  # pixels on the shorter side: from here on the mark outlives what docs/trust.md promises
 _LOUDEST = 10 ** (-42.2 / 20)  # of a whole picture: its PSNR stays above 42 dB
-_SMALL = 1 << 20  # pixels; in larger pictures there is mark enough
-_CANCELLED = 0.4  # of the picture's own part in each harmonic
 _CELL = 4  # pixels of the halved picture
 _DOUBLED = 1600  # from this shorter side on, the tile is twice as large, and again for each doubling
 
@@ -79,9 +76,7 @@ class Watermark:
         """
         peak = float(np.iinfo(pixels.dtype).max)
         luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        delta = self._delta(luma, peak, self.picture, self._tile)
-        if luma.size <= _SMALL:
-            delta = self._delta(luma, peak, self.picture, self._informed(luma, delta, peak))
+        delta = self._delta(luma, peak, self.picture)
         deviation = float(cv2.norm(delta)) / delta.size**0.5
         delta *= min(1.0, _LOUDEST * peak / max(deviation, 1e-9))
         marked: Pixels = np.empty_like(pixels)
@@ -104,9 +99,9 @@ class Watermark:
             UsageError: the frame is too small to be marked.
         """
         white = peak if full_range else peak * 219 / 255
-        return np.minimum(_added(plane, self._delta(plane, white, self.film, self._tile)), peak)
+        return np.minimum(_added(plane, self._delta(plane, white, self.film)), peak)
 
-    def _delta(self, luma: Pixels, white: float, strength: Strength, tile: Plane) -> Plane:
+    def _delta(self, luma: Pixels, white: float, strength: Strength) -> Plane:
         """What to add to each pixel, in the picture's own levels, float32 (H, W)."""
         height, width = luma.shape
         if min(height, width) < SMALLEST:
@@ -115,48 +110,23 @@ class Watermark:
         half = ((width + 1) // 2, (height + 1) // 2)
         small = cv2.resize(luma, half, interpolation=cv2.INTER_AREA)
         amount = cv2.resize(amounts(small, white / 255, strength), half, interpolation=cv2.INTER_LINEAR)
-        halved = cv2.multiply(amount, self._laid(tile, half, doubling(height, width)))
+        halved = cv2.multiply(amount, self._laid(half, doubling(height, width)))
         delta = cv2.resize(halved, (2 * half[0], 2 * half[1]), interpolation=cv2.INTER_LINEAR)
         cut: Plane = delta[:height, :width].astype(np.float32, copy=False)
         return cut
 
     @cached_property
-    def _carriers(self) -> Carriers:
-        return Carriers(self.key)
-
-    @cached_property
     def _tile(self) -> Plane:
-        return self._carriers.tile(self._carriers.values(self.identifier))
+        return Carriers(self.key).tile(self.identifier)
 
-    def _informed(self, luma: Pixels, delta: Plane, peak: float) -> Plane:
-        """A tile that also takes away a part of what the picture itself would say to the detector.
-
-        Improved spread spectrum (Malvar & Florêncio, IEEE Trans. Signal Processing 51, 2003), for each
-        harmonic.
-        """
-        carriers = self._carriers
-        plane = luma.astype(np.float32) * np.float32(255 / peak)
-        before, after = (
-            carriers.harmonics(Geometry().fold(whitened_plane(seen)))
-            for seen in (plane, plane + delta * np.float32(255 / peak))
-        )
-        values = carriers.values(self.identifier)
-        response = max(float(((after - before) * values.conj()).real.mean()), 1e-6)
-        wanted = values - _CANCELLED * before / response
-        wanted *= np.minimum(1, 2.5 / np.abs(wanted))
-        return carriers.tile(wanted)
-
-    def _laid(self, tile: Plane, size: tuple[int, int], scale: int) -> Plane:
-        """Repeats of a tile at half the picture's resolution, for a whole frame of that size (W, H)."""
-        if tile is self._tile and (size in self._whole):
-            return self._whole[size]
-        side = tile.shape[0] * scale // 2
-        small = cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA)
-        repeats = (-(-size[1] // side), -(-size[0] // side))
-        laid: Plane = np.tile(small / small.std(), repeats)[: size[1], : size[0]].copy()
-        if tile is self._tile:
-            self._whole[size] = laid
-        return laid
+    def _laid(self, size: tuple[int, int], scale: int) -> Plane:
+        """Repeats of the tile at half the picture's resolution, for a whole frame of that size (W, H)."""
+        if size not in self._whole:
+            side = self._tile.shape[0] * scale // 2
+            small = cv2.resize(self._tile, (side, side), interpolation=cv2.INTER_AREA)
+            repeats = (-(-size[1] // side), -(-size[0] // side))
+            self._whole[size] = np.tile(small / small.std(), repeats)[: size[1], : size[0]].copy()
+        return self._whole[size]
 
 
 def doubling(height: int, width: int) -> int:

@@ -12,13 +12,11 @@ from omote.trust.watermark.pattern import TILE, Plane
 
 SCALES = (0.38, 1.7)
 ROTATIONS = 3.5  # degrees, either way
-CANDIDATES = 24  # at most
+CANDIDATES = 10
 
 _BLOCK = 1024  # pixels; a larger picture's spectra are summed over blocks of that side
 _SPECTRUM = 1024  # the side of a spectrum: blocks are padded to it, but at most to twice their side
 _AROUND = 4  # harmonics: how wide the surroundings of a frequency are
-_SMALL = 1 << 17  # pixels; in larger pictures the comb is clear, and ...
-_FEW = 8  # candidates do
 _STEP = 0.7  # cycles that the outermost harmonic moves between two geometries that are tried
 
 Places = npt.NDArray[np.intp]
@@ -83,9 +81,10 @@ def likely_geometries(plane: Plane, places: Places) -> Iterator[Geometry]:
     reach = float(np.hypot(*places.T).max()) / TILE * block  # cycles of the outermost harmonic in a block
     scales = np.array(list(_scales(reach)))
     turn = np.degrees(_STEP / reach)
-    rotations = np.arange(-ROTATIONS, ROTATIONS + turn, turn)
+    most = ceil(ROTATIONS / turn)
+    rotations = turn * np.arange(-most, most + 1)
     scores = _comb_scores(relief(plane, block), places, scales, rotations)
-    for _ in range(CANDIDATES if plane.size <= _SMALL else _FEW):
+    for _ in range(CANDIDATES):
         row, column = np.unravel_index(int(scores.argmax()), scores.shape)
         yield Geometry(float(scales[row]), float(rotations[column]))
         near = np.abs(scales / scales[row] - 1) < 2.5 * _STEP * scales[row] / reach

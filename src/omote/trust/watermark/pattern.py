@@ -20,7 +20,7 @@ import numpy.typing as npt
 from omote.trust.watermark import code
 
 TILE = 128  # pixels
-SEEDS = 64
+SEEDS = 32
 PUBLIC = b"omote watermark 1"
 
 _LOWEST, _HIGHEST = 6.0, 21.0  # cycles per tile
@@ -69,16 +69,14 @@ class Carriers:
         """(N - pilots,) which code bit each of the other harmonics carries."""
         return np.arange(len(self.places) - self.pilots) % code.LENGTH
 
-    def values(self, identifier: int) -> Phasors:
-        """(N,) unit phasors: the mark of an identifier."""
+    def tile(self, identifier: int) -> Plane:
+        """The tile (128, 128) of an identifier: mean 0, standard deviation 1."""
         seed = seed_of(identifier)
         signs = 1 - 2 * code.encode(identifier).astype(np.float32)
-        return np.concatenate([self.pilot_phasors(seed), self.chips(seed) * signs[self.bits()]])
-
-    def tile(self, values: Phasors) -> Plane:
-        """The tile (128, 128) that has these harmonics, scaled to mean 0 and standard deviation 1."""
         spectrum = np.zeros((TILE, TILE // 2 + 1), np.complex64)
-        spectrum[self.places[:, 0], self.places[:, 1]] = values
+        spectrum[self.places[:, 0], self.places[:, 1]] = np.concatenate(
+            [self.pilot_phasors(seed), self.chips(seed) * signs[self.bits()]]
+        )
         tile = np.fft.irfft2(spectrum, s=(TILE, TILE))
         unit: Plane = (tile / tile.std()).astype(np.float32)
         return unit

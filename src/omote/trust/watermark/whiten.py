@@ -41,6 +41,10 @@ def whitened_sum(frames: Iterator[Pixels]) -> Plane:
 def whitened(frame: Pixels) -> Plane:
     """Luma without its slow part, limited to twice its local deviation, float32.
 
+    Dividing by the deviation once gives all places the same loudness, and dividing by its square would be
+    right for a mark of the same strength everywhere; the mark is stronger in texture, so the power lies
+    between.
+
     Args:
         frame: RGB (H, W, 3) or luma (H, W); uint8, or uint16 of which white is 65535.
     """
@@ -48,16 +52,6 @@ def whitened(frame: Pixels) -> Plane:
     plane = luma.astype(np.float32) * np.float32(1 if luma.dtype == np.uint8 else 255 / 65535)
     while min(plane.shape) >= _LARGEST:
         plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32)
-    return whitened_plane(plane)
-
-
-def whitened_plane(plane: Plane) -> Plane:
-    """The same for a luma plane in levels of 255, float32.
-
-    Dividing by the deviation once gives all places the same loudness, and dividing by its square would be
-    right for a mark of the same strength everywhere; the mark is stronger in texture, so the power lies
-    between.
-    """
     detail = plane - cv2.GaussianBlur(plane, (0, 0), 3)
     variance = np.maximum(cv2.blur(detail * detail, (11, 11)), 0)  # OpenCV's running sums may fall below 0
     deviation = np.sqrt(variance) + np.float32(_QUIET)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import socket
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from PIL import Image
 
 from omote.errors import InputError
 from omote.trust import certificates, keys
-from omote.trust.credentials import publish
+from omote.trust.credentials import manifest_definition, publish
 from omote.trust.home import make_private_folder
 from omote.trust.mark_search import FoundMark
 from omote.trust.records import sidecar_path
@@ -439,6 +440,26 @@ def test_a_record_of_another_maker(tmp_path: Path) -> None:
     assert verification.verdict is Verdict.UNTRUSTED
     assert "action: created, digitalCapture (Camera 7)" in said(verification)
     assert look(signed, FOUND).verdict is Verdict.CONTRADICTED
+
+
+def test_a_record_at_an_address_is_not_fetched(tmp_path: Path) -> None:
+    key, signed = keys.signing_key(), tmp_path / "signed.jpg"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/record.c2pa"
+        secret = c2pa.C2paSignerInfo("es256", key.chain_pem, key.private_pem, None)
+        definition = manifest_definition(statement(None), "image/jpeg")
+        with c2pa.Signer.from_info(secret) as signer, c2pa.Builder(definition) as builder:
+            builder.set_no_embed()
+            builder.set_remote_url(address)
+            record = builder.sign_file(make_media(tmp_path / "a.jpg"), signed, signer)
+        verification = look(signed)
+        server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert verification.verdict is Verdict.ABSENT
+    assert f"its record lies at {address}, and Omote fetches none" in said(verification)
+    sidecar_path(signed).write_bytes(record)
+    assert look(signed).verdict is Verdict.INTACT
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.mkv", "a.mp4", "a.bmp"])

@@ -20,11 +20,10 @@ from omote.media.sniff import reason, require_file
 from omote.trust import keys
 from omote.trust.keys import SigningKey
 from omote.trust.media_types import UNKNOWN, embeds, media_type
+from omote.trust.record_tree import SOFT_BINDING, State
 from omote.trust.records import (
     BUFFER,
-    SOFT_BINDING,
-    DamagedFile,
-    State,
+    LostRecord,
     UnreadableRecord,
     find_sidecar,
     library_context,
@@ -133,7 +132,7 @@ def sign_file(
             sidecar = None if embeds(unsigned, media_type(unsigned)) else manifest
             notes += _check(signed, sidecar, context)
         return Signed(sidecar, tuple(notes))
-    except (OSError, c2pa.C2paError, UnreadableRecord, DamagedFile) as error:
+    except (OSError, c2pa.C2paError, UnreadableRecord, LostRecord) as error:
         signed.unlink(missing_ok=True)
         asked = f"; or {authority} does not answer: omote keys timestamp off" if authority else ""
         raise InputError(f"{name or signed}: cannot be signed ({reason(error)}){asked}") from None

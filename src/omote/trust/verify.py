@@ -13,10 +13,9 @@ from omote.errors import OmoteError
 from omote.media.sniff import require_file
 from omote.trust import keys
 from omote.trust.mark_search import ALGORITHM, FoundMark, search_mark
+from omote.trust.record_tree import Record, State
 from omote.trust.records import (
-    DamagedFile,
-    Record,
-    State,
+    LostRecord,
     UnreadableRecord,
     find_sidecar,
     library_context,
@@ -155,7 +154,7 @@ def _read(path: Path, context: c2pa.Context) -> _Reading:
     try:
         try:
             record = read_record(path, None, context)
-        except DamagedFile as error:
+        except LostRecord as error:
             record, lost = None, str(error)
         if record is None and (beside := find_sidecar(path)) is not None:
             record = read_record(path, beside.read_bytes(), context)
@@ -225,7 +224,7 @@ def _signature(reading: _Reading, own: bool) -> Iterator[str]:
     if record is None:
         yield "no content credentials, inside or beside the file"
         if reading.lost is not None:
-            yield f"the file is damaged or cut short ({reading.lost}): a record may have been lost"
+            yield reading.lost
         return
     if own:
         yield f"signed by this installation (not on the public trust list){where}"

@@ -89,7 +89,7 @@ def test_a_file_of_ones_own() -> None:
     np.testing.assert_allclose(made.pixels, crop.pixels / 255, atol=1e-5)
 
 
-@pytest.mark.usefixtures("own_file")
+@pytest.mark.usefixtures("own_file", "unmarked")
 @pytest.mark.parametrize("block", COMMANDS)
 def test_on_the_command_line(block: str, omote: Command, source: Path, target: Path) -> None:
     shutil.copy(source, "me.jpg")

@@ -139,6 +139,7 @@ def test_a_bad_target_is_refused(omote: Command, room: Path, name: str, code: in
         assert snapshot(room.parent) == before
 
 
+@pytest.mark.usefixtures("unmarked")
 def test_a_target_without_a_face_is_copied_through_on_request(omote: Command, room: Path):
     landscape(room / "landscape.png")
     done = omote("swap", "source.jpg", "landscape.png", "-o", "out.png", "--allow-no-face")

@@ -54,7 +54,8 @@ def test_a_swapped_film_keeps_everything_but_the_face(name: str, source: Path, t
     turned = before.rotation % 180 != 0
     assert after.size == (before.size[::-1] if turned else before.size)
     assert after.aspect == (1 / before.aspect if turned else before.aspect)
-    assert [path.name for path in out.parent.iterdir()] == [name]
+    beside = [f"{name}.c2pa"] if out.suffix == ".webm" else []  # which has no place for credentials
+    assert sorted(path.name for path in out.parent.iterdir()) == [name, *beside]
     _require_swapped_faces_only(report, target, out, before)
 
 

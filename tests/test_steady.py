@@ -29,10 +29,25 @@ def test_trembling_is_averaged():
 
 
 def test_movement_is_followed_without_lag_or_loss():
+    """A head that shakes twice a second by a tenth of the eye distance keeps 95 % of that, at its turns."""
     face = posed_face()
     films = [[moved(face, np.array([6.0 * np.sin(number / 2), 3.0 * number, 0]))] for number in range(20)]
     for before, after in zip(films, run(films), strict=True):
-        np.testing.assert_allclose(after[0].mesh, before[0].mesh, atol=0.15)
+        np.testing.assert_allclose(after[0].mesh, before[0].mesh, atol=0.3)
+
+
+def test_trembling_is_averaged_while_the_head_moves():
+    """Steps of three pixels are far more than the tremble; the middle of two neighbours is on the way."""
+    rng = np.random.default_rng(0)
+    face = posed_face()
+    ways = [np.array([3.0 * number, 1.5 * number, 0]) for number in range(40)]
+    films = [[moved(face, way + rng.normal(size=(478, 3)) * 0.3)] for way in ways]
+    apart = [
+        [faces[0].mesh - face.mesh - way for faces, way in zip(them, ways, strict=True)]
+        for them in (films, run(films))
+    ]
+    before, after = (np.std(rest[2:-2]) for rest in apart)
+    assert after < 0.65 * before
 
 
 def test_lids_move_while_the_head_stands_still():

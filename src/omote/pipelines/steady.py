@@ -14,16 +14,20 @@ Found = tuple[Item, list[Face]]
 
 REACH = 2
 """How many frames before and after count."""
-_TOLERANCE = 0.015
-"""Movement, in eye distances per frame of distance, at which a neighbouring frame counts about a third."""
+_BEND = 0.02
+"""Distance, in eye distances, from the middle of two neighbours at which that counts about a third."""
+_STEP = 0.015
+"""Movement, in eye distances per frame, at which a single neighbour counts about a third."""
 
 
 def steady(items: Iterable[Found[Item]]) -> Generator[Found[Item], None, None]:
     """Smooth every vertex over its neighbours in time, as far as it stands still.
 
-    A bilateral filter: a vertex of a neighbouring frame counts by its distance in time and in place. What
-    trembles is averaged; what really moves (lips, lids, a turning head), another person, or the other side
-    of a cut is too far away to count. Items are held back by `REACH` frames and keep their order.
+    A bilateral filter in time: where a vertex was so many frames before and where it is as many after have
+    their middle on its way, also while it moves; the middle counts by its distance from the vertex and in
+    time. So what trembles is averaged, and what turns round (lips, lids, a nod) is too far from that middle
+    to lose its height. Where only one neighbour is known it counts if the vertex stands still. Items are held
+    back by `REACH` frames and keep their order.
     """
     window: deque[Found[Item]] = deque()
     place = 0
@@ -58,15 +62,19 @@ def _smooth_face(face: Face, neighbours: Sequence[tuple[int, list[Face]]]) -> Fa
     shapes = face.mesh, face.points
     totals = [shape.astype(np.float64) for shape in shapes]
     weights = [np.ones((len(shape), 1)) for shape in shapes]
-    for distance, others in neighbours:
-        other = _same(face, others)
-        if other is None or other.mesh is None:
+    for distance in range(1, REACH + 1):
+        known = [_same(face, others) for apart, others in neighbours if apart == distance]
+        found = [
+            (other.mesh, other.points) for other in known if other is not None and other.mesh is not None
+        ]
+        if not found:
             continue
-        reach = _TOLERANCE * face.eye_distance * distance
-        for number, (shape, there) in enumerate(zip(shapes, (other.mesh, other.points), strict=True)):
-            moved = np.linalg.norm(there - shape, axis=1, keepdims=True) / reach
-            counts = np.exp(-(moved**2)) / distance
-            totals[number] += counts * there
+        tolerance = (_BEND if len(found) == 2 else _STEP * distance) * face.eye_distance
+        for number, (shape, *there) in enumerate(zip(shapes, *found, strict=True)):
+            middle = np.mean(there, 0, np.float64)
+            bent = np.linalg.norm(middle - shape, axis=1, keepdims=True) / tolerance
+            counts = len(found) * np.exp(-(bent**2)) / distance
+            totals[number] += counts * middle
             weights[number] += counts
     mesh, points = (total / weight for total, weight in zip(totals, weights, strict=True))
     return replace(face, mesh=mesh.astype(np.float32), points=points.astype(np.float32))

@@ -129,7 +129,7 @@ def test_a_film_is_read_from_the_sum_of_its_frames(bits: int, full_range: bool) 
         plane = luma.astype(np.uint8 if bits == 8 else np.uint16)
         before = plane.copy()
         noisy = mark.mark_luma(plane, peak, full_range=full_range) + rng.normal(
-            0, peak * 14 / 255, plane.shape
+            0, peak * 20 / 255, plane.shape
         )
         assert (plane == before).all()
         frames.append(np.clip(noisy / peak * 255, 0, 255).astype(np.uint8))
@@ -146,12 +146,18 @@ def test_a_film_of_ten_bits_stays_within_its_bits() -> None:
     assert marked.min() < 1023
 
 
-def test_a_large_picture_gets_a_larger_tile_and_bears_more_shrinking() -> None:
-    picture = scene(1700, 1750)
-    reading = find_mark(scaled(Watermark(IDENTIFIER).mark(picture), 0.25))
+@pytest.fixture(scope="module")
+def large() -> np.ndarray:
+    return Watermark(IDENTIFIER).mark(scene(1700, 1750))
+
+
+@pytest.mark.parametrize(("by", "part"), [(1, 1), (0.9, 1), (0.25, 1), (1, 0.6), (1.3, 0.5)])
+def test_a_large_picture_gets_a_doubled_tile_that_is_found(large: np.ndarray, by: float, part: float) -> None:
+    height, width = (int(side * part) for side in large.shape[:2])
+    reading = find_mark(scaled(large[60 : 60 + height, 90 : 90 + width], by))
     assert reading is not None
     assert reading.identifier == IDENTIFIER
-    assert reading.scale == pytest.approx(0.5, rel=0.01)  # of its tile, which was doubled
+    assert reading.scale == pytest.approx(2 * by, rel=0.01)
 
 
 @pytest.mark.parametrize(("height", "width"), [(SMALLEST - 1, 400), (400, SMALLEST - 1)])

@@ -13,7 +13,7 @@
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import exp, log
 from typing import Any
@@ -24,7 +24,7 @@ import numpy.typing as npt
 from omote.trust.watermark import code
 from omote.trust.watermark.geometry import CANDIDATES, Geometry, likely_geometries
 from omote.trust.watermark.pattern import PUBLIC, SEEDS, TILE, Carriers, Phasors, Plane
-from omote.trust.watermark.whiten import Pixels, whitened_sum
+from omote.trust.watermark.whiten import Pixels, whitened_sums
 
 FALSE_ALARM = 1e-6
 FRAMES = 24
@@ -33,7 +33,8 @@ _PILOTS = 5.5  # standard deviations; the best of all trials on an unmarked pict
 _GRID = 48  # shifts that are tried, each way
 _ORIENTATIONS = tuple((turn, flip) for flip in (False, True) for turn in range(4))
 _REFINEMENTS = (1.0, 0.5, 0.25)  # pixels
-_TRIALS = (1 + CANDIDATES) * len(_ORIENTATIONS) * (SEEDS * _GRID**2 + 9 * len(_REFINEMENTS))
+_LEVELS = 3  # at most, of `whitened_sums`
+_TRIALS = _LEVELS * (1 + CANDIDATES) * len(_ORIENTATIONS) * (SEEDS * _GRID**2 + 9 * len(_REFINEMENTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ class Reading:
             unmarked picture gives.
         false_alarm: an upper bound of the probability that an unmarked picture reaches this score with any
             identifier anywhere in the search.
-        corrected: bits of 127 that were wrong before decoding. scale: size of the picture now, compared
-            with when it was marked (of a picture with a doubled tile, twice).
+        corrected: bits of 127 that were wrong before decoding.
+        scale: size of the tile now, compared with 128 pixels. That is the size of the picture now, compared
+            with when it was marked; or twice that for those of 1600 pixels and more, whose tile is doubled.
         rotation: degrees by which it was turned since, counter-clockwise, quarter turns included.
         flipped: whether it is mirrored.
     """
@@ -131,12 +133,12 @@ class Finder:
 
     def find(self, frames: Iterator[Pixels]) -> Reading | None:
         """As `find_mark`."""
-        plane = whitened_sum(frames)
-        for geometry in likely_geometries(plane, self.carriers.places):
-            match = self.match(plane, geometry)
-            reading = self.read(match) if match.score >= _PILOTS else None
-            if reading is not None and reading.false_alarm <= FALSE_ALARM:
-                return reading
+        for level in whitened_sums(frames):
+            for geometry in likely_geometries(level.plane, self.carriers.places):
+                match = self.match(level.plane, geometry)
+                reading = self.read(match) if match.score >= _PILOTS else None
+                if reading is not None and reading.false_alarm <= FALSE_ALARM:
+                    return replace(reading, scale=reading.scale * 2**level.halved)
         return None
 
     def match(self, plane: Plane, geometry: Geometry) -> Match:

@@ -28,7 +28,7 @@ class Strength:
 
     Attributes:
         smooth: where the picture has no texture.
-        gain: more for each level of the picture's own local deviation.
+        gain: more for each level of texture (`amounts`).
         most: at most.
     """
 
@@ -123,7 +123,8 @@ class Watermark:
         """Repeats of the tile at half the picture's resolution, for a whole frame of that size (W, H)."""
         if size not in self._whole:
             side = self._tile.shape[0] * scale // 2
-            small = cv2.resize(self._tile, (side, side), interpolation=cv2.INTER_AREA)
+            how = cv2.INTER_AREA if scale == 1 else cv2.INTER_CUBIC
+            small = cv2.resize(self._tile, (side, side), interpolation=how)
             repeats = (-(-size[1] // side), -(-size[0] // side))
             self._whole[size] = np.tile(small / small.std(), repeats)[: size[1], : size[0]].copy()
         return self._whole[size]

@@ -14,7 +14,7 @@ Found = tuple[Item, list[Face]]
 
 REACH = 2
 """How many frames before and after count."""
-_BEND = 0.02
+_BEND = 0.01
 """Distance, in eye distances, from the middle of two neighbours at which that counts about a third."""
 _STEP = 0.015
 """Movement, in eye distances per frame, at which a single neighbour counts about a third."""

@@ -1,0 +1,239 @@
+"""Measure the right person and the steadiness of swapped films.
+
+    python benchmarks/people.py --shared ../shared [--part likeness|people|mapping|steady] [--keep FOLDER]
+
+likeness: how alike photos and groups of photos of one person and of two are to the recogniser (held-out
+    people, photos of real people; as benchmarks/identity.py). FMR: share of different pairs that pass, FNMR:
+    share of same pairs that do not.
+people: a film of seven people in four short shots each; B-cubed precision and recall over its frames.
+mapping: films with several people, two mapped; every face of every frame is looked up among the faces of the
+    untouched film and its likeness to that, before and after, and to both sources is taken.
+steady: the same films against the untouched ones: jerk, warped-frame difference, flicker.
+
+Output films are FFV1, so that the coder has no say in the figures; the last table is of H.264 as it is by
+default, beside the untouched film coded in the same way.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from identity import embeddings
+from machine import describe
+from shots import film_of_shots
+
+from omote.evaluation.film_pair import Steadiness, TrackPair, compare_films
+from omote.faces.finder import FaceFinder
+from omote.faces.identity import ArcFace, cosine, identify, unit_vectors
+from omote.media import VideoReader, VideoWriter, open_image
+from omote.pipelines import PeopleSettings, SwapSettings, make_finder, open_networks, swap_file
+from omote.pipelines.choose import make_recogniser
+from omote.pipelines.clock import StageClock
+from omote.pipelines.people import people_of, see
+from omote.pipelines.search import see_film
+
+SOURCES = ("fakerjs_male_74.jpg", "fakerjs_female_3.jpg")
+FILMS: dict[str, dict[int, int]] = {
+    "four_faces_noaudio.mp4": {0: 0, 3: 1},
+    "two_faces_audio.mp4": {0: 0},
+    "scene_cut_two_people.mp4": {1: 0},
+}
+"""Person → source. In the last two one of two is mapped, so that the other must stay as he is."""
+CLIPS = (*(f"liveportrait_d{number}.mp4" for number in (10, 12, 14, 18, 19, 20)), "intel_asl_walk.mkv")
+LEVELS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+SAME = 0.8
+"""A face that is more alike itself before and after than this was not swapped; coding leaves more."""
+
+
+class Room:
+    """Finder and recogniser, opened once."""
+
+    def __init__(self) -> None:
+        self.settings = PeopleSettings()
+        networks = open_networks(self.settings, 2)
+        self.finder: FaceFinder = make_finder(self.settings, networks)
+        self.recogniser = make_recogniser(self.settings, networks)
+
+    def look(self, photo: Path) -> np.ndarray:
+        """The embedding of the largest face."""
+        pixels = open_image(photo).pixels
+        face = max(self.finder.find(pixels), key=lambda face: face.area)
+        return unit_vectors(self.recogniser.embed(pixels, [face])[0])
+
+
+def likeness(shared: Path, room: Room) -> None:
+    """FMR and FNMR of single photos, and of groups of two to four photos of one person."""
+    from omote.training.data.faces import FaceSet
+
+    assert isinstance(room.recogniser, ArcFace)
+    faces = FaceSet.open(shared / "data", split="val")
+    real = ~np.isin(faces.columns["source"].astype(str), ("generated", "faker"))
+    rows = embeddings(room.recogniser, faces, lambda pixels: pixels)[real]
+    people = faces.columns["person"][real]
+    print(
+        f"{'':<18} {'same':>6} {'different':>9} " + " ".join(f"  FMR/FNMR at {level:.2f}" for level in LEVELS)
+    )
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 3, 4):
+        groups, who = [], []
+        for person in np.unique(people):
+            own = rng.permutation(np.flatnonzero(people == person))
+            for first in range(0, len(own) - size + 1, size):
+                groups.append(unit_vectors(rows[own[first : first + size]].sum(0)))
+                who.append(person)
+        alike, same = np.array(groups) @ np.array(groups).T, np.equal.outer(who, who)
+        pairs = np.triu(np.ones_like(same), 1)
+        one, two = alike[pairs & same], alike[pairs & ~same]
+        cells = [f"{(two >= level).mean():8.3%} / {(one < level).mean():6.1%}" for level in LEVELS]
+        print(
+            f"means of {size} photos {len(one):>7} {len(two):>9} " + " ".join(f"{cell:>19}" for cell in cells)
+        )
+
+
+def found_people(film: Path, room: Room) -> tuple[list[set[int]], int]:
+    """The people seen in each frame of a film, and how many there are."""
+    seen = list(
+        see_film(film, room.settings, lambda frame: see(frame, room.finder, room.recogniser), 2, StageClock())
+    )
+    people = people_of(seen)
+    shown: list[set[int]] = [set() for _ in seen]
+    for number, person in enumerate(people.people):
+        for part in person.stretches:
+            for frame in range(part.first, part.last + 1):
+                shown[frame].add(number)
+    return shown, len(people)
+
+
+def grouping(shared: Path, room: Room, folder: Path) -> None:
+    """B-cubed of a film of short shots (Bagga & Baldwin 1998)."""
+    clips = [shared / "media" / "video" / name for name in CLIPS]
+    film = folder / "shots.mp4"
+    truth = np.array(film_of_shots(clips, film, 20, 4))
+    shown, count = found_people(film, room)
+    known = np.array([len(people) == 1 for people in shown])
+    labels = np.array([next(iter(people)) if len(people) == 1 else -1 for people in shown])[known]
+    same, joined = np.equal.outer(truth[known], truth[known]), np.equal.outer(labels, labels)
+    both = (same & joined).sum(1)
+    precision, recall = float((both / joined.sum(1)).mean()), float((both / same.sum(1)).mean())
+    print(f"{len(truth)} frames, {len(clips)} people in {4 * len(clips)} shots; found: {count} people")
+    print(f"B-cubed precision {precision:.4f}, recall {recall:.4f}; frames unassigned {(~known).mean():.1%}")
+
+
+def swapped(shared: Path, name: str, folder: Path, **settings: str) -> Path:
+    """A film with some of its people mapped."""
+    sources = [shared / "media" / "eval" / "synthetic_sources" / source for source in SOURCES]
+    out = folder / f"{Path(name).stem}-{settings.get('codec', 'h264')}.mkv"
+    maps = tuple(f"{sources[source]}:{person}" for person, source in FILMS[name].items())
+    film = shared / "media" / "video" / "edge" / name
+    report = swap_file([], film, out, SwapSettings(map=maps, rights="synthetic", **settings))
+    print(
+        f"{name}: {report.swapped} faces swapped in {report.frames} frames, {report.frame_rate:.1f} frames/s"
+    )
+    return out
+
+
+def mapping(shared: Path, room: Room, folder: Path) -> None:
+    """Who got which face, counted over every face of every frame."""
+    sources = [room.look(shared / "media" / "eval" / "synthetic_sources" / source) for source in SOURCES]
+    for name, chosen in FILMS.items():
+        film, out = shared / "media" / "video" / "edge" / name, swapped(shared, name, folder, codec="ffv1")
+        seen = list(
+            see_film(
+                film, room.settings, lambda frame: see(frame, room.finder, room.recogniser), 2, StageClock()
+            )
+        )
+        people = people_of(seen).people
+        right = wrong = meant = touched = others = 0
+        with VideoReader(film) as before, VideoReader(out) as after:
+            for one, other in zip(before, after, strict=True):
+                faces = identify(room.recogniser, one.pixels, room.finder.find(one.pixels))
+                for face in faces:
+                    alike = [float(cosine(person.embedding, face.embedding)) for person in people]
+                    if max(alike) < 0.3:
+                        continue  # hardly a face
+                    person = int(np.argmax(alike))
+                    made = room.recogniser.embed(other.pixels, [face])
+                    kept = float(cosine(made[0], face.embedding))
+                    if person in chosen:
+                        meant += 1
+                        near = [float(cosine(made[0], source)) for source in sources]
+                        is_swapped = _changed(one.pixels, other.pixels, face) > 4
+                        right += is_swapped and int(np.argmax(near)) == chosen[person]
+                        wrong += is_swapped and int(np.argmax(near)) != chosen[person]
+                    else:
+                        others += 1
+                        touched += kept < SAME or _changed(one.pixels, other.pixels, face) > 4
+        print(
+            f"  mapped faces {meant}: right source {right} ({right / meant:.1%}), wrong source {wrong}; "
+            f"faces of others {others}: touched {touched}"
+        )
+
+
+def _changed(before: np.ndarray, after: np.ndarray, face) -> float:
+    """Mean change of the middle of a face, 0..255."""
+    x, y = face.points.mean(0)
+    reach = face.eye_distance * 0.6
+    place = np.s_[int(y - reach) : int(y + reach), int(x - reach) : int(x + reach)]
+    return float(np.abs(before[place].astype(int) - after[place]).mean())
+
+
+def steady(shared: Path, room: Room, folder: Path) -> None:
+    """Steadiness of the swapped films against the untouched ones."""
+    for name in FILMS:
+        film = shared / "media" / "video" / "edge" / name
+        out = folder / f"{Path(name).stem}-ffv1.mkv"
+        if not out.exists():
+            out = swapped(shared, name, folder, codec="ffv1")
+        print(name)
+        report(compare_films(film, out, room.finder, room.recogniser))
+    name = next(iter(FILMS))
+    film, plain = shared / "media" / "video" / "edge" / name, folder / "untouched.mkv"
+    with VideoReader(film) as reader, VideoWriter(plain, reader) as writer:
+        for frame in reader:
+            writer.write(frame.with_pixels(frame.pixels.copy()))
+    print(f"{name}, H.264 by default, against the untouched film coded in the same way")
+    report(compare_films(plain, swapped(shared, name, folder), room.finder, room.recogniser))
+
+
+def report(tracks: Sequence[TrackPair]) -> None:
+    """One row for each track: measures of the untouched film, and ratios of the swapped to it."""
+    names = [entry.name for entry in fields(Steadiness)]
+    print(f"  {'frames':>6} {'still':>5} {'':<9} " + " ".join(f"{name:>18}" for name in names))
+    for track in tracks:
+        kind = "swapped" if np.median(track.likeness) < SAME else "untouched"
+        cells = []
+        for name in names:
+            before, after = getattr(track.untouched, name), getattr(track.swapped, name)
+            cells.append(f"{before:9.4f} x {after / before:6.2f}" if before else f"{before:9.4f}         ")
+        print(f"  {track.frames:>6} {track.still:>5} {kind:<9} " + " ".join(f"{cell:>18}" for cell in cells))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--part", choices=("likeness", "people", "mapping", "steady"))
+    parser.add_argument("--keep", type=Path, help="leave the films in this folder")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    print(describe())
+    room = Room()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if options.part in (None, "likeness"):
+            likeness(options.shared, room)
+        if options.part in (None, "people"):
+            grouping(options.shared, room, folder)
+        if options.part in (None, "mapping"):
+            mapping(options.shared, room, folder)
+        if options.part in (None, "steady"):
+            steady(options.shared, room, folder)
+
+
+if __name__ == "__main__":
+    main()

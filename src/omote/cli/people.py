@@ -39,6 +39,7 @@ def people(
     from omote.media import require_picture_suffix
     from omote.pipelines import PEOPLE_NAMES, PeopleSettings, refuse_overwriting
     from omote.pipelines.people_list import contact_sheet, list_people
+    from omote.pipelines.provenance import save_signed
 
     given: dict[str, Any] = dict(locals())
     if output is not None:

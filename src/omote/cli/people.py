@@ -11,7 +11,6 @@ from omote.cli.console import film_progress
 
 if TYPE_CHECKING:
     from omote.pipelines.people_list import Listed
-    from omote.pipelines.provenance import save_signed
 
 
 def people(

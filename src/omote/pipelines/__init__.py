@@ -6,6 +6,7 @@ from omote.pipelines.job import Job
 from omote.pipelines.job_folder import JobFolder, JobInterrupted, job_folders, job_path
 from omote.pipelines.mapping_file import read_mapping
 from omote.pipelines.preview import previews
+from omote.pipelines.provenance import save_signed
 from omote.pipelines.report import Progress, SwapReport
 from omote.pipelines.settings import (
     FIND_NAMES,
@@ -38,6 +39,7 @@ __all__ = [
     "read_batch",
     "read_mapping",
     "refuse_overwriting",
+    "save_signed",
     "swap_file",
     "swap_picture",
 ]

@@ -5,9 +5,9 @@ where none is.
 
 Pictures: those of the evaluation media whose sides are both at least 300 px, cut to 1024 × 1024 around their
 middle where larger. Each is marked with an identifier of its own, processed, and searched for blindly; it
-counts as found where that very identifier is read. "Crop" keeps a window of 70 % of each side, at a drawn place.
-Films: the first frames of each, luma marked, encoded by x264 (preset medium) with the mark and without; the
-first 24 and the last 24 frames are searched. False alarms: crops of 128 to 320 px of unmarked pictures. Time:
+counts as found where that very identifier is read. "Crop" keeps a window of 70 % of each side, at a drawn
+place. Films: the first frames of each, luma marked, encoded by x264 (preset medium) with the mark and without;
+the first 24 and the last 24 frames are searched. False alarms: crops of 128 to 320 px of unmarked pictures. Time:
 medians of one thread, 1080p.
 """
 

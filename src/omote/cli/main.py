@@ -30,8 +30,10 @@ from omote.cli import (
     verify,
 )
 from omote.cli.config import load_config
+from omote.cli.confined import OFF, limits_of
 from omote.cli.console import help_if_alone
-from omote.errors import OmoteError
+from omote.confinement import go_on_confined
+from omote.errors import InputError, OmoteError
 
 _INTERRUPTED = 130
 """What typer returns after Ctrl-C."""
@@ -76,6 +78,9 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    no_confine: Annotated[
+        bool, typer.Option(OFF, help="Read media without limits of memory, time, files and network.")
+    ] = False,
 ) -> None:
     """Find and swap faces in photos and films, offline."""
     context.default_map = load_config(context)
@@ -86,8 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     debug = "--debug" in arguments or bool(os.environ.get("OMOTE_DEBUG"))
     try:
-        # --debug may stand anywhere; it belongs to every command.
-        words = [word for word in arguments if word != "--debug"]
+        # These may stand anywhere; they belong to every command.
+        words = [word for word in arguments if word not in ("--debug", OFF)]
         code = app(words, prog_name="omote", standalone_mode=False) or 0
         return _fail("interrupted; nothing was written", code) if code == _INTERRUPTED else code
     except OmoteError as error:
@@ -96,6 +101,10 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
         return _fail(error.format_message(), error.exit_code)
+    except MemoryError:
+        if debug:
+            raise
+        return _fail("not enough memory for this input; nothing was written", InputError.exit_code)
     except Exception as error:  # whatever is left is a defect of ours, but the user gets one line
         if debug:
             raise
@@ -126,7 +135,15 @@ def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
 
 
 def main() -> None:
-    """Console script."""
+    """Console script: what reads foreign files goes on in a child with limits; see `omote.confinement`."""
+    limits = limits_of(sys.argv[1:])
+    if limits is not None:
+        try:
+            code = go_on_confined(limits)
+        except InputError as error:
+            code = _fail(str(error), error.exit_code)
+        if code is not None:
+            sys.exit(code)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
         sys.unraisablehook = _interrupt_again

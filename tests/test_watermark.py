@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from omote.errors import InputError, UsageError
-from omote.trust.watermark import SMALLEST, Watermark, find_mark
+from omote.trust.watermark import PROVIDER, SMALLEST, Watermark, find_mark, new_identifier
 from omote.trust.watermark.detect import false_alarm
 
 IDENTIFIER = 0x01A1B2C3D4E5
@@ -172,6 +172,14 @@ def test_a_large_picture_gets_a_doubled_tile_that_is_found(large: np.ndarray, by
 def test_a_small_picture_is_refused(height: int, width: int) -> None:
     with pytest.raises(UsageError, match=f"{width}×{height}: too small to be marked"):
         Watermark(IDENTIFIER).mark(scene(height, width))
+
+
+def test_new_identifiers_differ_and_name_the_provider() -> None:
+    first, second = new_identifier(), new_identifier()
+    assert first != second
+    reading = find_mark(Watermark(first).mark(scene()))
+    assert reading is not None
+    assert (reading.identifier, reading.provider) == (first, PROVIDER)
 
 
 @pytest.mark.parametrize("identifier", [-1, 1 << 48])

@@ -1,12 +1,13 @@
 """An invisible mark in pixels: what outlives the stripping of metadata (`docs/trust.md`)."""
 
 from omote.trust.watermark.detect import FRAMES, Reading, find_mark
-from omote.trust.watermark.embed import RELIABLE, SMALLEST, Watermark
+from omote.trust.watermark.embed import PROVIDER, RELIABLE, SMALLEST, Watermark, new_identifier
 from omote.trust.watermark.pattern import PUBLIC
 from omote.trust.watermark.plugins import Finding, Scheme, find_scheme, schemes
 
 __all__ = [
     "FRAMES",
+    "PROVIDER",
     "PUBLIC",
     "RELIABLE",
     "SMALLEST",
@@ -16,5 +17,6 @@ __all__ = [
     "Watermark",
     "find_mark",
     "find_scheme",
+    "new_identifier",
     "schemes",
 ]

@@ -62,6 +62,11 @@ class Reading:
     rotation: float
     flipped: bool
 
+    @property
+    def provider(self) -> int:
+        """The first 8 bits of the identifier: who marked, and with which version."""
+        return self.identifier >> (code.IDENTIFIER_BITS - 8)
+
 
 def false_alarm(score: float) -> float:
     """An upper bound of the probability that an unmarked picture reaches a score anywhere in the search.

@@ -6,6 +6,7 @@ pieces by several processes.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from secrets import randbits
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from omote.trust.watermark.code import IDENTIFIER_BITS
 from omote.trust.watermark.pattern import PUBLIC, Carriers, Plane
 from omote.trust.watermark.whiten import Pixels
 
+PROVIDER = 1  # the first 8 bits of an identifier: Omote, first version of the mark
 SMALLEST = 128  # pixels on the shorter side: one tile
 RELIABLE = 300  # pixels on the shorter side: from here on the mark outlives what docs/trust.md promises
 _LOUDEST = 10 ** (-42.2 / 20)  # of a whole picture: its PSNR stays above 42 dB
@@ -37,6 +39,11 @@ class Strength:
     most: float
 
 
+def new_identifier() -> int:
+    """48 bits for a new file: the provider, and 40 at random."""
+    return PROVIDER << (IDENTIFIER_BITS - 8) | randbits(IDENTIFIER_BITS - 8)
+
+
 PICTURE = Strength(0.5, 1.0, 4.0)
 FILM = Strength(0.8, 0.4, 1.7)
 
@@ -46,7 +53,7 @@ class Watermark:
     """The mark of one file.
 
     Attributes:
-        identifier: 48 bits: provider and version (8), file (40).
+        identifier: 48 bits: provider and version (8), file (40); see `new_identifier`.
         key: the public one, which every `omote verify` tries, or one's own.
         picture: the strength for `mark`.
         film: the strength for `mark_luma`.

@@ -95,6 +95,8 @@ class AnimationSource:
             hidden = 1 if header.hidden_first else 0
             for position, delay in enumerate(header.delays):
                 image.seek(position + hidden)
+                if image.size != (header.width, header.height):
+                    raise ValueError(f"frame {position} is larger than the picture")
                 wanted = (self._first is None or pts >= self._first) and (
                     self._last is None or pts < self._last
                 )

@@ -59,7 +59,7 @@ class FilmSource:
         self._ledger = _Ledger()
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
-        container = probing.open_container(self.info.path)
+        container = probing.open_container(self.info.path, self._max_pixels)
         stream = probing.video_stream(self.info.path, container)
         for other in container.streams:
             if other.index != stream.index:

@@ -40,7 +40,7 @@ def require_whole(path: Path) -> None:
 
 def _iso(file: BinaryIO, size: int) -> str | None:
     seen = set()
-    position = 0
+    position = index = 0
     while position + 8 <= size:
         file.seek(position)
         head = file.read(16)
@@ -52,6 +52,8 @@ def _iso(file: BinaryIO, size: int) -> str | None:
         if length < 8:
             break  # rubbish after the last box, which players ignore
         seen.add(name)
+        if name == b"moov":
+            index = position
         if position + length > size:
             if name in (b"free", b"skip"):
                 break
@@ -60,7 +62,42 @@ def _iso(file: BinaryIO, size: int) -> str | None:
         position += length
     if not seen & {b"moov", b"moof"}:
         return "it has no index ('moov' box)"
+    return _oversized_index(file, size, index) if b"moov" in seen else None
+
+
+def _oversized_index(file: BinaryIO, size: int, position: int) -> str | None:
+    """What is wrong if a track's index lists more samples than the file has bytes.
+
+    libav would make an entry for each before it reads the first.
+    """
+    for track in _boxes(file, position, size, b"trak"):
+        inside = [track]
+        for name in (b"mdia", b"minf", b"stbl", b"stsz"):
+            inside = [place for outer in inside for place in _boxes(file, outer, size, name)]
+        for place in inside:
+            file.seek(place + 16)
+            (count,) = struct.unpack(">I", file.read(4))
+            if count > size:
+                return f"its index lists {count} samples, the file has {size} bytes"
     return None
+
+
+def _boxes(file: BinaryIO, position: int, size: int, wanted: bytes) -> list[int]:
+    """Places of the boxes of one name in the box at a position; sizes below 4 GB, as in every index."""
+    file.seek(position)
+    (length,) = struct.unpack(">I", file.read(4))
+    end = min(position + length, size) if length else size
+    position += 8
+    found = []
+    while position + 8 <= end:
+        file.seek(position)
+        length, name = struct.unpack(">I4s", file.read(8))
+        if name == wanted:
+            found.append(position)
+        if length < 8:
+            break
+        position += length
+    return found
 
 
 def _matroska(file: BinaryIO, size: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,8 @@ _STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 292, 293, 297, 317, 320),
     *(322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34675),
 }
+_SIZ = b"\xff\x4f\xff\x51"
+"""Begins JPEG 2000 data; length of this part, capabilities and size follow (ITU-T T.800, A.5)."""
 _PLUGINS = {
     "jpeg": "JPEG",
     "png": "PNG",
@@ -188,9 +191,9 @@ def _decode(
         and _bits(path, kind, image) > 8
         and image.mode not in ("CMYK", "LAB")
     ):
-        return *_decode_deep(path, kind), icc
+        return *_decode_deep(path, kind, image.size), icc
     if kind == "jpeg2000" and image.mode.startswith("I"):
-        return *_decode_deep(path, kind), icc
+        return *_decode_deep(path, kind, image.size), icc
     if image.mode in ("F", "I"):
         raise InputError(
             f"{path}: its 32-bit or floating-point pixels cannot be read; save it with 8 or 16 bits"
@@ -230,9 +233,12 @@ def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]
     return image.convert("RGB"), srgb.tobytes()
 
 
-def _decode_deep(path: Path, kind: str) -> tuple[Pixels, Pixels | None, bool]:
+def _decode_deep(path: Path, kind: str, size: tuple[int, int]) -> tuple[Pixels, Pixels | None, bool]:
     """Pixels, alpha and whether it was grey, for more than 8 bits, which Pillow cannot hold in colour."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
+    content = path.read_bytes()
+    if kind == "jpeg2000":
+        _require_true_size(path, content, size)
+    data = np.frombuffer(content, np.uint8)
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say ourselves what is wrong
     try:
@@ -252,6 +258,14 @@ def _decode_deep(path: Path, kind: str) -> tuple[Pixels, Pixels | None, bool]:
     alpha = as_pixels(np.ascontiguousarray(array[..., 3]))
     had_grey = kind == "png" and data[25] == 4  # OpenCV gives grey with alpha as colour with alpha
     return as_pixels(cv2.cvtColor(array, cv2.COLOR_BGRA2RGB)), alpha, had_grey
+
+
+def _require_true_size(path: Path, content: bytes, size: tuple[int, int]) -> None:
+    """Raise InputError unless JPEG 2000 data has the size that the header around it says."""
+    place = content.find(_SIZ) + len(_SIZ)
+    right, bottom, left, top = struct.unpack_from(">4I", content, place + 4)
+    if (right - left, bottom - top) != size:
+        raise InputError(f"{path}: damaged jpeg2000 picture: its header gives another size than its data")
 
 
 def _upright_exif(image: Image.Image) -> bytes | None:

@@ -19,7 +19,7 @@ from omote.errors import InputError
 from omote.media import colour, orient
 from omote.media.hdr import read_hdr
 from omote.media.integrity import require_whole
-from omote.media.limits import require_size
+from omote.media.limits import require_length, require_size
 from omote.media.sniff import ANIMATIONS, PICTURES, reason, require_file, sniff
 from omote.media.types import MAX_PIXELS, ColourTags, MediaInfo, Track
 
@@ -31,12 +31,16 @@ _FORMATS = (
 )
 
 
-def open_container(path: Path) -> InputContainer:
-    """Open a film for demuxing. Raises InputError if it is no film; never follows play lists or addresses."""
+def open_container(path: Path, max_pixels: int | None = None) -> InputContainer:
+    """Open a film for demuxing. Raises InputError if it is no film; never follows play lists or addresses.
+
+    libav decodes a few frames of some films to learn what they are: none larger than `max_pixels`.
+    """
     try:
         return av.open(
             f"file:{path}",
             "r",
+            options={} if max_pixels is None else _limit(max_pixels),
             container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
             metadata_errors="replace",
         )
@@ -61,7 +65,7 @@ def open_decoder(stream: VideoStream, threads: int, max_pixels: int) -> VideoCod
     libav's own VP8 and VP9 decoders drop the alpha channel, libvpx does not.
     """
     context = stream.codec_context
-    limit = {"max_pixels": str(max_pixels + max_pixels // 8 + 65_536)}  # decoders round sides up
+    limit = _limit(max_pixels)
     name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.codec.canonical_name)
     if name is not None and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
         clear = CodecContext.create(name, "r")
@@ -75,11 +79,17 @@ def open_decoder(stream: VideoStream, threads: int, max_pixels: int) -> VideoCod
     return context
 
 
+def _limit(max_pixels: int) -> dict[str, str]:
+    """The option by which decoders refuse larger pictures; they round sides up."""
+    return {"max_pixels": str(max_pixels + max_pixels // 8 + 65_536)}
+
+
 def probe(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> MediaInfo:
     """What a picture or film is: see MediaInfo.
 
     Reads the header and, for a film, decodes one frame (rotation and pixel format stand there). Raises
-    InputError if the file is missing, empty, no picture or film, truncated, or beyond `max_pixels`.
+    InputError if the file is missing, empty, no picture or film, truncated, or beyond `max_pixels` or the
+    limits of `omote.media.limits`.
     """
     path = Path(path)
     require_file(path)
@@ -95,9 +105,11 @@ def probe(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> MediaInfo:
 
         return probe_picture(path, max_pixels=max_pixels)
     require_whole(path)
-    with open_container(path) as container:
+    with open_container(path, max_pixels) as container:
         stream = video_stream(path, container)
         require_size(path, stream.codec_context.width, stream.codec_context.height, max_pixels)
+        seconds = _duration(container, stream)
+        require_length(path, seconds, stream.frames, stream.average_rate, len(container.streams))
         first = _first_frame(path, container, stream, max_pixels)
         return describe(path, container, stream, first)
 
@@ -130,11 +142,6 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         aspect = Fraction(1)
     if orientation.swaps_sides:
         width, height, aspect = height, width, 1 / aspect
-    duration = None
-    if stream.duration is not None and stream.time_base is not None:
-        duration = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        duration = container.duration / av.time_base
     rate = stream.average_rate or stream.guessed_rate
     light = read_hdr(frame)
     extra: dict[str, Any] = {} if light is None else {"hdr": light}
@@ -151,7 +158,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         width=width,
         height=height,
         frames=_frame_count(container, stream),
-        duration=duration,
+        duration=_duration(container, stream),
         frame_rate=rate,
         time_base=stream.time_base,
         start_pts=stream.start_time,
@@ -170,6 +177,13 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         metadata=dict(container.metadata),
         extra=extra,
     )
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """Seconds, as the header says."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
 
 
 def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:

@@ -13,7 +13,7 @@ from omote.errors import InputError, NoFaceError, UsageError
 from omote.faces.align import Crop
 from omote.faces.face import Face
 from omote.media import open_image
-from omote.pipelines import Job, JobFolder, SwapSettings, job_path, read_mapping, swap_file
+from omote.pipelines import Job, JobFolder, SwapSettings, job_path, read_batch, read_mapping, swap_file
 from omote.pipelines.casting import Casting, Part
 from omote.pipelines.meant import Role
 from omote.pipelines.people import faces_as_people
@@ -205,6 +205,17 @@ def test_a_mapping_file_holds_the_whole_film(room: Path, tmp_path: Path, omote: 
     done = omote("swap", "--mapping", room / "film.toml", room / "pair.mp4", "-o", out)
     assert done.code == 0, done.err
     assert done.out.startswith(f"{FRAMES} faces swapped in {FRAMES} frames")
+
+
+def test_a_batch_may_map_people(room: Path):
+    jobs = room / "jobs.toml"
+    jobs.write_text(
+        '[[job]]\nmap = ["red.png:1", "blue.png:one.png"]\ntarget = "pair.mp4"\noutput = "out.mp4"\n'
+        '[[job]]\nsource = "green.png"\nexclude = "1"\ntarget = "pair.mp4"\noutput = "out2.mp4"\n'
+    )
+    first, second = (item.settings for item in read_batch(jobs))
+    assert first.map == (f"{room}/red.png:1", f"{room}/blue.png:{room}/one.png")
+    assert (second.map, second.exclude) == ((), ("1",))
 
 
 def test_what_a_mapping_file_says(tmp_path: Path):

@@ -36,8 +36,9 @@ def read_batch(path: Path) -> list[BatchItem]:
 
     A job names `source` and `target`, each a file, a pattern such as `films/*.mp4`, or a list of these, and
     `output` with `{name}`, `{stem}`, `{suffix}`, `{folder}` (the folder's name) or `{number}` (from 1) of
-    each target. All photos of `source` are of one person. Every other key is an option of `omote swap`, and
-    comes before that of `[settings]`. Files are sought from the folder of the batch file.
+    each target. All photos of `source` are of one person; `map` may name others. Every other key is an option
+    of `omote swap`, and comes before that of `[settings]`. Files are sought from the folder of the batch
+    file.
 
     Returns:
         Items in the order of the file, and of the targets' names within a job.
@@ -92,7 +93,9 @@ def _items(path: Path, place: str, job: Any, common: dict[str, Any], before: int
         raise UsageError(f"{place}: an option has a value of the wrong kind") from None
     sources = _files(path, place, job.get("source", []))
     targets = _files(path, place, job["target"])
-    if not sources and settings.swapper == "mesh":  # a DFM network knows its person already
+    people: dict[str, Any] = dict(settings.casting.options(path.parent))
+    settings = replace(settings, **people)
+    if not (sources or settings.map) and settings.swapper == "mesh":  # a DFM network knows its person already
         raise UsageError(f"{place}: names no source")
     return [
         BatchItem(tuple(sources), target, _output(path, place, job["output"], target, number), settings)

@@ -69,13 +69,21 @@ class Casting:
         sources = [path for part in self.parts for path in part.sources]
         return list(dict.fromkeys([*sources, *(Path(person) for person in people if not person.isdecimal())]))
 
-    def options(self) -> dict[str, list[str]]:
-        """The same as options of `omote swap`, wherever it is called."""
-        maps = ["+".join(str(path.absolute()) for path in part.sources) for part in self.parts]
+    def options(self, folder: Path | None = None) -> dict[str, list[str]]:
+        """The same as options of `omote swap`, wherever it is called; photos are sought from a folder."""
+        here = Path() if folder is None else folder
+
+        def named(person: str) -> str:
+            return person if person.isdecimal() else str((here / person).absolute())
+
+        def said(part: Part) -> str:
+            sources = "+".join(str((here / path).absolute()) for path in part.sources)
+            return f"{sources}:{named(part.person)}"
+
         return {
-            "map": [f"{m}:{_absolute(part.person)}" for m, part in zip(maps, self.parts, strict=True)],
-            "only": [_absolute(person) for person in self.only],
-            "exclude": [_absolute(person) for person in self.exclude],
+            "map": [said(part) for part in self.parts],
+            "only": [named(person) for person in self.only],
+            "exclude": [named(person) for person in self.exclude],
         }
 
     def identities(self, sources: Sequence[Path]) -> list[tuple[Path, ...]]:
@@ -162,10 +170,6 @@ class CastPeople:
         """See `omote.pipelines.meant.Cast`."""
         person = self.people.who(track, frame)
         return None if person is None else self.given.get(person)
-
-
-def _absolute(person: str) -> str:
-    return person if person.isdecimal() else str(Path(person).absolute())
 
 
 def _most_like(people: People, photo: Path, option: str, look: Likeness, film: Path | str) -> int:

@@ -162,7 +162,8 @@ class SwapSettings(PeopleSettings):
     def __post_init__(self) -> None:
         PeopleSettings.__post_init__(self)
         for name in ("map", "only", "exclude"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         if self.casting and self.face not in ("largest", "all"):
             raise UsageError(
                 f"--face {self.face} chooses by place, --map, --only and --except by person: leave one out"

@@ -58,6 +58,7 @@ def _iso(file: BinaryIO, size: int) -> str | None:
             if name in (b"free", b"skip"):
                 break
             text = name.decode("latin-1")
+            text = text if text.isascii() and text.isprintable() else name.hex()
             return f"its '{text}' box should end at byte {position + length}, the file has {size}"
         position += length
     if not seen & {b"moov", b"moof"}:

@@ -25,7 +25,7 @@ A, B, C = Path("a.jpg"), Path("b.jpg"), Path("c.jpg")
 
 
 def chosen(**settings: Any) -> SwapSettings:
-    return SwapSettings(**{"rights": "own", **settings})
+    return SwapSettings(**{"rights": "own", "mask": "box", **settings})
 
 
 class Paint:

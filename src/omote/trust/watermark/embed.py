@@ -20,6 +20,8 @@ PROVIDER = 1  # the first 8 bits of an identifier: Omote, first version of the m
 SMALLEST = 128  # pixels on the shorter side: one tile
 RELIABLE = 300  # pixels on the shorter side: from here on the mark outlives what docs/trust.md promises
 _LOUDEST = 10 ** (-42.2 / 20)  # of a whole picture: its PSNR stays above 42 dB
+_FULL = 400  # pixels of the shorter side: the larger a picture, the more of the mark, so the weaker it may be
+_EASED = 0.6  # at least
 _CELL = 4  # pixels of the halved picture
 _DOUBLED = 1600  # from this shorter side on, the tile is twice as large, and again for each doubling
 
@@ -85,7 +87,8 @@ class Watermark:
         luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         delta = self._delta(luma, peak, self.picture)
         deviation = float(cv2.norm(delta)) / delta.size**0.5
-        delta *= min(1.0, _LOUDEST * peak / max(deviation, 1e-9))
+        ease = max(_EASED, min(1.0, (_FULL / min(luma.shape)) ** 0.5))
+        delta *= min(ease, _LOUDEST * peak / max(deviation, 1e-9))
         marked: Pixels = np.empty_like(pixels)
         for channel in range(3):
             marked[..., channel] = _added(pixels[..., channel], delta)

@@ -99,7 +99,7 @@ def test_the_record_names_the_networks_and_their_licences(
     facts = json.loads(record.read_text())
     assert (facts["swapped"], facts["frames"]) == (1, 1)
     names = [network["name"] for network in facts["networks"]]
-    assert names == ["omote-detect", "omote-mesh", "white.onnx"]
+    assert names == ["omote-detect", "omote-mesh", "omote-parse", "white.onnx"]
     assert facts["networks"][2]["terms"] == "unknown"
     refused = omote("swap", source, target, "-o", tmp_path / "out.png", "--record", target)
     assert refused.code == 2

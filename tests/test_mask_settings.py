@@ -52,13 +52,13 @@ def masked(engine: np.ndarray = ONES, maskers=(), crop: Crop = CROP, **asked) ->
     [
         ("box", MaskSettings()),
         ("face", MaskSettings(box=False, face=True)),
-        ("occlusion", MaskSettings(box=False, occlusion=("xseg_1",))),
+        ("occlusion", MaskSettings(box=False, occlusion=("omote-parse",))),
         (" box , occlusion:xseg_1+xseg_3", MaskSettings(occlusion=("xseg_1", "xseg_3"))),
         ("area:mouth + upper-face", MaskSettings(box=False, areas=("mouth", "upper-face"))),
         ("region,box", MaskSettings(regions=())),
         (
             "box,occlusion,area:mouth,region:skin+nose",
-            MaskSettings(occlusion=("xseg_1",), areas=("mouth",), regions=("skin", "nose")),
+            MaskSettings(occlusion=("omote-parse",), areas=("mouth",), regions=("skin", "nose")),
         ),
     ],
 )

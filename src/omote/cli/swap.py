@@ -61,15 +61,15 @@ def swap(
         str,
         typer.Option(
             help="By commas: box, face, occlusion[:NETWORK+...], area:NAME+... (face, upper-face, "
-            "lower-face, mouth), region[:NAME+...]."
+            "lower-face, mouth, eyes), region[:NAME+...]."
         ),
-    ] = "box",
+    ] = "box,occlusion",
     keep: Annotated[
         str, typer.Option(metavar="AREAS", help="What stays the target's: eyes, mouth, upper-face, ...")
     ] = "",
     mask_parser: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Network that finds the regions of the mask.")
-    ] = "bisenet_resnet_34",
+    ] = "omote-parse",
     mask_edge: Annotated[float, typer.Option(help="Percent of the crop over which its box fades.")] = 5.0,
     mask_padding: Annotated[
         str, typer.Option(help="Percent left out of the box: one number, or top,right,bottom,left.")

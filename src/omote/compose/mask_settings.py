@@ -9,8 +9,7 @@ from omote.errors import UsageError
 
 Padding = tuple[float, float, float, float]
 
-OCCLUDER = "xseg_1"
-PARSER = "bisenet_resnet_34"
+OCCLUDER = PARSER = "omote-parse"
 _PARTS = "box, face, occlusion[:NETWORK+...], area:NAME+..., region[:NAME+...]"
 
 

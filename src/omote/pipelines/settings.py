@@ -134,7 +134,7 @@ class SwapSettings(PeopleSettings):
     contract: str | None = None
     strength: float = 1.0
     boost: int | None = None
-    mask: str = "box"
+    mask: str = "box,occlusion"
     keep: str = ""
     mask_parser: str = PARSER
     mask_edge: float = 5.0

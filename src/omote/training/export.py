@@ -26,7 +26,10 @@ from omote.training.teachers.identity import IdentityTeacher, identity_teacher
 from omote.training.toml import as_toml
 
 PARITY = 1e-3
-"""Largest difference allowed between torch and the written file, on pictures in -1..1 or 0..1."""
+"""Largest difference allowed between torch and the written file, on pictures in -1..1 or 0..1.
+
+Of scores that go beyond 1, relative to the largest.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,8 @@ def _difference(exported: Exported, file: Path) -> float:
     found = session.run(list(exported.outputs), {name: value.numpy() for name, value in inputs.items()})
     wanted = exported.module(*inputs.values())
     wanted = wanted if isinstance(wanted, tuple) else (wanted,)
-    return max(float(np.abs(f - w.numpy()).max()) for f, w in zip(found, wanted, strict=True))
+    pairs = [(made, asked.numpy()) for made, asked in zip(found, wanted, strict=True)]
+    return max(float(np.abs(made - asked).max() / max(np.abs(asked).max(), 1.0)) for made, asked in pairs)
 
 
 def _identity(reference: str, teacher: IdentityTeacher, output: Path) -> tuple[str, tuple[Path, ...]]:

@@ -24,11 +24,13 @@ class Settings:
     Attributes:
         regions: names of the network's classes in their order; left and right as seen in the picture.
         face: those of them that belong to a face, taken where no regions are asked for.
+        front: those of the face that stay before a new one: glasses.
         side: of the network's square input in pixels.
     """
 
     regions: tuple[str, ...]
     face: tuple[str, ...]
+    front: tuple[str, ...] = ()
     side: int = 512
 
 
@@ -38,7 +40,7 @@ class RegionParser(ABC):
     Args:
         network: the parser.
         regions: where the new face may show: names of its card, or their ends: `eye` is both eyes. All that
-            belong to a face unless said.
+            belong to a face unless said; of a target, less what stays in front.
         looks_at: the result, to show chosen regions of the new face; the target, to keep what lies before
             the old one.
 
@@ -49,7 +51,7 @@ class RegionParser(ABC):
 
     def __init__(self, network: Network, regions: Sequence[str] = (), looks_at: LooksAt = "result") -> None:
         name, settings = network.card.name, read_settings(network.card, Settings)
-        if missing := set(settings.face) - set(settings.regions):
+        if missing := {*settings.face, *settings.front} - set(settings.regions):
             raise ModelError(f"{name}: its face has regions that it does not know: {', '.join(missing)}")
         side = settings.side
         require(
@@ -61,7 +63,9 @@ class RegionParser(ABC):
         self.looks_at = looks_at
         self._session = network.session
         self._side = side
-        self._chosen = _indices(name, settings.regions, regions or settings.face)
+        kept = settings.front if looks_at == "target" else ()
+        bare = [region for region in settings.face if region not in kept]
+        self._chosen = _indices(name, settings.regions, regions or bare)
 
     def mask(self, crops: Sequence[Array]) -> list[Array]:
         """Return where the chosen regions are; see `Masker.mask`."""

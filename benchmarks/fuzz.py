@@ -76,7 +76,7 @@ def attempt(path: Path) -> tuple[str, str]:
         return ("refused" if clean else "exception"), repr(error)
     except MemoryError as error:
         return "memory", repr(error)
-    except Exception as error:
+    except BaseException as error:
         return "exception", repr(error)
     return "read", said
 

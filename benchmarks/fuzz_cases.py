@@ -244,7 +244,7 @@ def _number(data: bytearray, draw: random.Random) -> None:
 
 
 def _truncate(data: bytearray, draw: random.Random) -> None:
-    del data[draw.randrange(1, len(data)) :]
+    del data[draw.randint(1, len(data)) :]
 
 
 def _swap(data: bytearray, draw: random.Random) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from omote.errors import InputError
+from omote.media.sniff import readable
 
 _FIX = "it is cut off or was not copied completely; fetch it again"
 
@@ -57,9 +58,7 @@ def _iso(file: BinaryIO, size: int) -> str | None:
         if position + length > size:
             if name in (b"free", b"skip"):
                 break
-            text = name.decode("latin-1")
-            text = text if text.isascii() and text.isprintable() else name.hex()
-            return f"its '{text}' box should end at byte {position + length}, the file has {size}"
+            return f"its '{readable(name)}' box should end at byte {position + length}, the file has {size}"
         position += length
     if not seen & {b"moov", b"moof"}:
         return "it has no index ('moov' box)"

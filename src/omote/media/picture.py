@@ -124,7 +124,10 @@ def probe_picture(path: Path, *, max_pixels: int) -> MediaInfo:
         width, height = image.size
         if turn.swaps_sides:
             width, height = height, width
-        bits = _bits(path, kind, image)
+        try:
+            bits, clear = _bits(path, kind, image), image.has_transparency_data
+        except Exception as error:  # as above
+            raise InputError(f"{path}: damaged {kind} picture ({reason(error)})") from None
         return MediaInfo(
             path=path,
             kind="picture",
@@ -137,7 +140,7 @@ def probe_picture(path: Path, *, max_pixels: int) -> MediaInfo:
             pixel_format=image.mode,
             rotation=turn.turn,
             flipped=turn.flipped,
-            alpha=image.has_transparency_data,
+            alpha=clear,
         )
 
 

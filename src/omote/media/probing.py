@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.codec.context import CodecContext
 from av.container.input import InputContainer
 from av.stream import Disposition
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from omote.errors import InputError
 from omote.media import colour, orient
+from omote.media.clear_decoder import ClearDecoder, Decoder, knows
 from omote.media.hdr import read_hdr
 from omote.media.integrity import require_whole
 from omote.media.limits import require_length, require_size
@@ -59,20 +58,13 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
     raise InputError(f"{path}: has no moving pictures (sound only?)")
 
 
-def open_decoder(stream: VideoStream, threads: int, max_pixels: int) -> VideoCodecContext:
-    """A decoder for a film's pictures that refuses larger ones; `threads` 0 lets it choose.
-
-    libav's own VP8 and VP9 decoders drop the alpha channel, libvpx does not.
-    """
+def open_decoder(stream: VideoStream, threads: int, max_pixels: int) -> Decoder:
+    """A decoder for a film's pictures that refuses larger ones; `threads` 0 lets it choose."""
     context = stream.codec_context
     limit = _limit(max_pixels)
-    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.codec.canonical_name)
-    if name is not None and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
-        clear = CodecContext.create(name, "r")
-        assert isinstance(clear, VideoCodecContext)
-        clear.thread_count = threads
-        clear.options = limit
-        return clear
+    codec = context.codec.canonical_name
+    if knows(codec) and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
+        return ClearDecoder(codec, threads, limit)
     context.thread_count = threads
     context.options = limit
     context.thread_type = "NONE" if threads == 1 else "AUTO"

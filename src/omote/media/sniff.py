@@ -35,9 +35,17 @@ def require_file(path: Path) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """The operating system's or library's words for an error, on one line."""
+    """The operating system's or library's words for an error, on one line.
+
+    They may quote a file: characters that could rewrite what a terminal shows are left out.
+    """
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())
+    return "".join(letter for letter in " ".join(str(text).split()) if letter.isprintable())
+
+
+def readable(name: bytes) -> str:
+    """The name of a part of a file for messages: in hexadecimal digits if it is no plain text."""
+    return name.decode() if name.isascii() and name.decode().isprintable() else name.hex()
 
 
 def sniff(path: Path) -> str:

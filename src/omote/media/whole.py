@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from omote.errors import InputError
+from omote.media.sniff import readable
 
 
 def require_whole_picture(path: Path, kind: str) -> None:
@@ -80,7 +81,7 @@ def _png(data: bytes) -> str | None:
             return "its image data breaks off"
         (checksum,) = struct.unpack_from(">I", data, end - 4)
         if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum:
-            return f"the checksum of its {name.decode('latin-1')} chunk is wrong"
+            return f"the checksum of its {readable(name)} chunk is wrong"
         if name == b"IEND":
             return None
         position = end

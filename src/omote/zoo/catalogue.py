@@ -136,6 +136,7 @@ def card_of(
     Raises:
         ModelError: the contract is missing or unknown.
     """
+    _require_words(name, row, "contract")
     contract = contracts.get(row.get("contract", ""))
     if contract is None:
         what = f"contract '{row['contract']}' is unknown" if "contract" in row else "names no contract"
@@ -184,6 +185,7 @@ def _contract(name: str, row: Mapping[str, Any]) -> Contract:
 
 def _origins(name: str, row: Mapping[str, Any], sources: Mapping[str, Any]) -> tuple[str, ...]:
     """Addresses of a file: its own, or those of a source with the file's tag and name filled in."""
+    _require_words(name, row, "source")
     if "source" not in row:
         return tuple(row.get("urls", ()))
     if row["source"] not in sources:
@@ -192,3 +194,8 @@ def _origins(name: str, row: Mapping[str, Any], sources: Mapping[str, Any]) -> t
         return tuple(url.format(**row) for url in sources[row["source"]]["urls"])
     except KeyError as error:
         raise ModelError(f"{name}: its source needs {error}") from error
+
+
+def _require_words(name: str, row: Mapping[str, Any], key: str) -> None:
+    if not isinstance(row.get(key, ""), str):
+        raise ModelError(f"{name}: '{key}' is no name")

@@ -11,7 +11,7 @@ from typer.main import get_command
 from omote.cli.main import app
 from omote.errors import InputError, NoFaceError, RefusedError
 from omote.pipelines import SwapSettings, swap_file
-from omote.pipelines.provenance import new_identifier
+from omote.pipelines.provenance import mark_identifier
 from omote.trust.audit import AuditLog
 from omote.trust.audit_verify import entries, verify_log
 from omote.trust.home import trust_folder
@@ -212,8 +212,8 @@ def test_the_same_job_has_the_same_mark_and_another_job_another(
 
 
 def test_small_pictures_have_no_identifier():
-    assert new_identifier(SMALLEST - 1, 4000, "x") is None
-    assert new_identifier(SMALLEST, SMALLEST, "x") is not None
+    assert mark_identifier(SMALLEST - 1, 4000, "x") is None
+    assert mark_identifier(SMALLEST, SMALLEST, "x") is not None
 
 
 def test_a_target_without_a_face_leaves_no_line(omote: Command, room: Path):

@@ -16,7 +16,7 @@ from omote.faces.face import Array
 from omote.media import MediaInfo, open_image
 from omote.pipelines.choose import open_networks
 from omote.pipelines.job_description import fingerprint, with_consequence
-from omote.pipelines.provenance import Provenance, digests, new_identifier
+from omote.pipelines.provenance import Provenance, digests, mark_identifier
 from omote.pipelines.settings import SwapSettings
 from omote.trust.audit import AuditLog, Entry
 from omote.trust.classifiers import open_gate
@@ -105,7 +105,7 @@ class Examination:
             engine=engine.name if isinstance(engine, Path) else engine,
             rights=statement.as_dict(),
             verdict=self._gate.verdict,
-            identifier=new_identifier(info.width, info.height, *self._facts()),
+            identifier=mark_identifier(info.width, info.height, *self._facts()),
         )
 
     def _facts(self) -> list[str]:

@@ -23,11 +23,8 @@ from omote.trust.mark_search import ALGORITHM
 from omote.trust.moments import now
 from omote.trust.safety import Verdict
 from omote.trust.statement import BoundMark, GateState, SourceType, Statement, UsedNetwork
-from omote.trust.watermark import SMALLEST, Watermark
+from omote.trust.watermark import PROVIDER, SMALLEST, Watermark
 from omote.zoo import Card
-
-_PROVIDER = 0x01
-"""The first byte of identifiers: Omote, first form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +146,7 @@ def plain_work(
         source_type=source_type,
         output=output,
         engine="omote",
-        identifier=new_identifier(*size, operation, made_of),
+        identifier=mark_identifier(*size, operation, made_of),
         target=target,
         rights=rights or {},
     )
@@ -192,7 +189,7 @@ def _gate_state(verdict: Verdict | None) -> GateState | None:
     return GateState(verdict.state, (verdict.reason,) if verdict.reason else ())
 
 
-def new_identifier(width: int, height: int, *facts: str) -> int | None:
+def mark_identifier(width: int, height: int, *facts: str) -> int | None:
     """The identifier of a watermark, 48 bits; None if a picture of this size is too small for one.
 
     It follows from what is made and from this installation's key: the same job gives the same file again, and
@@ -205,4 +202,4 @@ def new_identifier(width: int, height: int, *facts: str) -> int | None:
     if min(width, height) < SMALLEST:
         return None
     digest = hmac.digest(signing_key().private_pem, "\0".join(facts).encode(), "sha256")
-    return _PROVIDER << 40 | int.from_bytes(digest[:5], "big")
+    return PROVIDER << 40 | int.from_bytes(digest[:5], "big")

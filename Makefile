@@ -12,6 +12,14 @@ test: .venv/tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
+# Known vulnerabilities of what is installed; says so and passes where they cannot be looked up.
+audit: .venv/runtime
+	$(BIN)/python tools/audit.py
+
+# What Omote consists of, for a release (CycloneDX).
+sbom: .venv/tests
+	$(BIN)/python tools/sbom.py > sbom.cdx.json
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -24,4 +32,4 @@ test: .venv/tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,train]'
 	touch $@
 
-.PHONY: demo test
+.PHONY: audit demo sbom test

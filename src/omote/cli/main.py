@@ -112,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"omote: {' '.join(message.split())}", file=sys.stderr)
+    print(f"omote: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return code
 
 
@@ -143,7 +143,7 @@ def main() -> None:
         except InputError as error:
             code = _fail(str(error), error.exit_code)
         if code is not None:
-            sys.exit(code)
+            os._exit(code)  # nothing is left to be done here: the child has cleaned up
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
         sys.unraisablehook = _interrupt_again

@@ -66,11 +66,12 @@ def copy(path: Path) -> str:
 def attempt(path: Path) -> tuple[str, str]:
     """How reading a file ends, and the words for it."""
     try:
-        said = read(path)
+        said = ""
         if path.name.startswith("signed"):
             from omote.trust.verify import verify_file
 
-            said += str(verify_file(path, search=None).verdict)
+            said = f"{verify_file(path, search=None).verdict} "
+        said += read(path)
     except OmoteError as error:
         clean = str(error).isprintable() and error.exit_code in (2, 3)
         return ("refused" if clean else "exception"), repr(error)

@@ -44,6 +44,11 @@ _MEANING: Final = {
 """Codes of the C2PA specification 2.2, "Validation results", in words."""
 
 
+_MOST: Final = 1000
+_DEEPEST: Final = 100
+"""Records of a tree, and generations of it: a small file could name 2 to the power of 100."""
+
+
 @dataclass(frozen=True)
 class Signer:
     """Who signed a record: organisation and name as the certificate has them, and its serial, decimal."""
@@ -92,8 +97,8 @@ class Record:
     def mark(self) -> tuple[str, str] | None:
         """The watermark that it says the pixels carry: algorithm and value; None if it names none."""
         for name, binding in self.assertions.items():
-            if name.startswith(SOFT_BINDING) and binding:
-                for block in binding.get("blocks") or []:
+            if name.startswith(SOFT_BINDING):
+                for block in _rows(_table(binding).get("blocks")):
                     return str(binding.get("alg")), str(block.get("value"))
         return None
 
@@ -116,6 +121,7 @@ class _Tree:
         results = report.get("validation_results") or {}
         self.failures = (results.get("activeManifest") or {}).get("failure", [])
         self.later: dict[str, list[Any]] = {}
+        self._left = _MOST
         _collect(results, self.later)
 
     def top(self) -> Record:
@@ -127,11 +133,12 @@ class _Tree:
         """The record of a label; one that is its own ancestor ends the walk."""
         manifest = self.manifests.get(label, {})
         state, problems = _judge(failures)
+        if len(above) >= _DEEPEST or self._left == 0:
+            return Record(title, relation, State.TAMPERED, ("the history is too long to be followed",))
+        self._left -= 1
         signature = manifest.get("signature_info")
         assertions = {one["label"]: one.get("data") for one in manifest.get("assertions", [])}
-        actions: Mapping[str, Any] = next(
-            (data for name, data in assertions.items() if name.startswith("c2pa.actions") and data), {}
-        )
+        actions = next((data for name, data in assertions.items() if name.startswith("c2pa.actions")), None)
         inside = above | {label}
         return Record(
             title,
@@ -141,7 +148,7 @@ class _Tree:
             signature is not None and not any(_spoils_signature(failure) for failure in failures),
             None if signature is None else _signer(signature),
             _generator(manifest),
-            tuple(actions.get("actions", ())),
+            tuple(_rows(_table(actions).get("actions"))),
             assertions,
             tuple(self._ingredient(one, label, inside) for one in manifest.get("ingredients", [])),
         )
@@ -203,7 +210,17 @@ def _signer(signature: Mapping[str, Any]) -> Signer:
 
 def _generator(manifest: Mapping[str, Any]) -> str:
     """The software that made a record: name and version."""
-    for info in manifest.get("claim_generator_info") or []:
+    for info in _rows(manifest.get("claim_generator_info")):
         if info.get("name"):
             return f"{info['name']} {info.get('version') or ''}".strip()
     return str(manifest.get("claim_generator") or "")
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    """What a signer should have written as a table; an empty one if it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    """Likewise a list of tables."""
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []

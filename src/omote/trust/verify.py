@@ -136,7 +136,8 @@ def verify_file(
         *_watermark(record, found, agree, unsearched, search is not None),
         *_log(path, logged, verdict),
     ]
-    return Verification(path, verdict, tuple(reasons), record, reading.sidecar, own, found, agree, logged)
+    shown = tuple(map(_printable, reasons))
+    return Verification(path, verdict, shown, record, reading.sidecar, own, found, agree, logged)
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ def _history(record: Record) -> Iterator[str]:
     for action in record.actions:
         source = str(action.get("digitalSourceType", "")).rpartition("/")[2]
         words = [str(action.get("action", "")).removeprefix("c2pa."), action.get("description"), source]
-        yield "action: " + ", ".join(word for word in words if word) + software
+        yield "action: " + ", ".join(str(word) for word in words if word) + software
     for depth, one in record.walk():
         if depth:
             if one.state is None:
@@ -292,3 +293,8 @@ def _log(path: Path, logged: Mapping[str, Any] | None, verdict: Verdict) -> Iter
         yield f"the file is {'' if same else 'not '}byte for byte the one that was logged"
     elif verdict is Verdict.STRIPPED:
         yield "the local audit log does not know this watermark: another installation made the file"
+
+
+def _printable(line: str) -> str:
+    """Without what could rewrite the terminal: signers choose titles and names."""
+    return "".join(letter for letter in line if letter.isprintable())

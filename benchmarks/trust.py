@@ -2,9 +2,9 @@
 
     python benchmarks/trust.py [--seconds 8] [--repeat 5]
 
-The demo film, 1280 × 720, one face, mesh engine, x264; with everything, and with mark, signature and log taken
-out of the program. Both take turns. Processor time is of the whole process, threads included, and less disturbed
-by other programs than wall time.
+The demo film, 1280 × 720, one face, mesh engine, x264; with everything, and with mark, signature and log
+taken out of the program. Both take turns. Processor time is of the whole process, threads included, and
+less disturbed by other programs than wall time.
 """
 
 import argparse

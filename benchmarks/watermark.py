@@ -166,9 +166,7 @@ def measure_pictures(shared: Path, most: int) -> None:
                 misses.append(f"{label}: {name} {picture.shape[1]}×{picture.shape[0]}")
     least, usual = min(psnr.values()), median(psnr.values())
     print(f"\n{len(psnr)} pictures; PSNR median {usual:.1f} dB, least {least:.1f} dB")
-    print(
-        f"search: {1e3 * median(seconds):.0f} ms\n\n| process | found | least score |\n|---|---|---|"
-    )
+    print(f"search: {1e3 * median(seconds):.0f} ms\n\n| process | found | least score |\n|---|---|---|")
     for label, results in found.items():
         rate = f"{sum(results)}/{len(results)} = {100 * mean(results):.1f} %"
         print(f"| {label} | {rate} | {min(scores[label]):.1f} |")

@@ -71,7 +71,7 @@ def swap(
         source: a photo, or several photos of the same person, which are averaged.
         target: photo or film.
         out: the file to make; its suffix says its kind.
-        rights: why the source face may be used: `own`, `consent:FILE`, `synthetic`, ...; nothing is made without.
+        rights: why the source face may be used: `own`, `consent:FILE`, `synthetic`, ...; needed.
         **settings: fields of `omote.pipelines.SwapSettings`, such as `face="all"`.
 
     Raises:

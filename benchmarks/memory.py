@@ -25,7 +25,8 @@ import json, resource, sys
 from pathlib import Path
 from omote.pipelines import SwapSettings, swap_file
 source, target, output, settings = sys.argv[1:]
-report = swap_file([Path(source)], Path(target), Path(output), SwapSettings(rights="own", **json.loads(settings)))
+chosen = SwapSettings(rights="own", **json.loads(settings))
+report = swap_file([Path(source)], Path(target), Path(output), chosen)
 status = Path("/proc/self/status")
 if status.is_file():
     peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))

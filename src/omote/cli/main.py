@@ -23,6 +23,7 @@ from omote.cli import (
     faces,
     jobs,
     keys,
+    live,
     models,
     people,
     swap,
@@ -48,6 +49,7 @@ app = typer.Typer(
     context_settings={"auto_envvar_prefix": "OMOTE", "help_option_names": ["-h", "--help"]},
 )
 app.command("swap")(swap.swap)
+app.command("live")(live.live)
 app.command("batch")(batch.batch)
 app.command("jobs")(jobs.jobs)
 app.command("faces")(faces.faces)

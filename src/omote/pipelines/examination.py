@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from omote._version import __version__
 from omote.engines.swapper import Source
@@ -25,8 +28,8 @@ from omote.trust.home import trust_folder
 from omote.trust.keys import signing_key
 from omote.trust.moments import now
 from omote.trust.rights import check_rights, require_rights
-from omote.trust.safety import SafetyRefusedError
-from omote.trust.sampling import check_film
+from omote.trust.safety import SafetyRefusedError, Verdict
+from omote.trust.sampling import Sampler, check_film
 from omote.trust.statement import SourceType
 from omote.trust.template import Recognition
 
@@ -40,7 +43,7 @@ class Examination:
 
     Args:
         settings: of the job.
-        target: the photo or film.
+        target: the photo or film; None for live pictures, which `watch` looks at as they come.
 
     Raises:
         RefusedError: no right is stated, the log was changed, or a classifier of the safety gate is broken.
@@ -48,7 +51,7 @@ class Examination:
         InputError: the keys or the log cannot be read or written.
     """
 
-    def __init__(self, settings: SwapSettings, target: Path) -> None:
+    def __init__(self, settings: SwapSettings, target: Path | None) -> None:
         self._settings, self._target = settings, target
         self._rights = require_rights(settings.rights)
         self._home = trust_folder()
@@ -108,9 +111,31 @@ class Examination:
             identifier=mark_identifier(info.width, info.height, *self._facts()),
         )
 
+    def watch(self) -> Callable[[npt.NDArray[Any], float], None]:
+        """Begin to look at live pictures.
+
+        Returns:
+            A function of a picture, (H, W, 3) RGB, and of its second, to be called for every picture by one
+            thread. It raises RefusedError if the safety gate refuses what it sees.
+        """
+        sampler, see = Sampler(), self._gate.sequence("the camera")
+
+        def look(pixels: npt.NDArray[Any], seconds: float) -> None:
+            if self._gate.looks and sampler.wants(pixels, seconds):
+                with self._refusals_logged():
+                    see(pixels, "")
+
+        return look
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the safety gate saw so far."""
+        return self._gate.verdict
+
     def _facts(self) -> list[str]:
-        """What the output depends on."""
-        inputs = [fingerprint(path) for path in (*self._sources, self._target)]
+        """What the output depends on; live pictures come once and never again."""
+        inputs = [fingerprint(path) for path in self._sources]
+        inputs.append(secrets.token_hex() if self._target is None else fingerprint(self._target))
         settings = with_consequence(self._settings)
         del settings["segment"]  # where a film is cut does not change its pictures
         # 0 and 0.0 are the same setting.
@@ -120,7 +145,7 @@ class Examination:
     def _look(self, info: MediaInfo) -> None:
         """Show the target to the safety gate."""
         settings, target = self._settings, self._target
-        if not self._gate.looks:
+        if target is None or not self._gate.looks:
             return
         if info.kind == "picture":
             self._gate.photo(open_image(target, max_pixels=settings.max_pixels).pixels, str(target))

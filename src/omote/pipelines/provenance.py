@@ -84,7 +84,7 @@ class Provenance:
             RefusedError: the log was changed meanwhile.
         """
         signed = publish(
-            finished, self.output, self._statement(cards), before=lambda made: self._log(made, cards)
+            finished, self.output, self._statement(cards), before=lambda made: self.log(cards, made)
         )
         small = f"{self.output.name}: under {SMALLEST} pixels high or wide, too small for a watermark"
         return [*signed.notes, *([small] if self.identifier is None else [])]
@@ -102,10 +102,20 @@ class Provenance:
             mark=self.mark,
         )
 
-    def _log(self, made: Path, cards: Sequence[Card]) -> None:
+    def log(self, cards: Sequence[Card] = (), made: Path | None = None) -> None:
+        """Write the job into the log; `publish` does it, and live pictures of which no file is kept need it.
+
+        Args:
+            cards: of the networks that took part, with their digests.
+            made: the finished file.
+
+        Raises:
+            InputError: it cannot be written.
+            RefusedError: the log was changed meanwhile.
+        """
         entry = Entry(
             operation=self.operation,
-            output=sha256_of(made),
+            output=None if made is None else sha256_of(made),
             inputs=digests(self.sources, self.target),
             networks=tuple((card.name, str(card.sha256)) for card in cards),
             rights=dict(self.rights),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
 import av
@@ -252,6 +254,7 @@ def opens(entry: Encoder) -> bool:
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
         configure(context, entry, entry.options(None, None), None)
         context.open()
+        after_opening(entry)
     except (av.error.FFmpegError, OSError, ValueError):
         return False
     return True
@@ -269,6 +272,20 @@ def configure(context: VideoCodecContext, entry: Encoder, options: Options, qual
     if entry.codec == "libsvtav1":
         # It prints its settings to the terminal, whatever the log level, unless the environment forbids.
         os.environ.setdefault("SVT_LOG", "1")
+
+
+def after_opening(entry: Encoder) -> None:
+    """Undo what an encoder does to the whole process; to be called once it is open.
+
+    SVT-AV1, run by root, gives this process and its threads the highest real-time priority, for ever: then
+    nothing else on the machine gets a turn while it works.
+    """
+    if entry.codec != "libsvtav1" or not hasattr(os, "sched_setscheduler"):
+        return
+    for thread in Path("/proc/self/task").glob("*"):
+        with contextlib.suppress(OSError):  # it has ended, or may not be changed
+            if os.sched_getscheduler(int(thread.name)) != os.SCHED_OTHER:
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def available_encoders() -> tuple[Encoder, ...]:

@@ -100,13 +100,17 @@ class FrameEncoder:
                 f"the film {info.width} x {info.height}"
             )
         picture = self._picture(frame)
+        first = self._last is None
         pts = round(frame.pts * frame.time_base / self.time_base)
         self._last = require_later(self._target, pts, self._last, self.time_base)
         picture.pts = pts
         picture.time_base = self.time_base
         if frame.duration:
             self._durations[pts] = round(frame.duration * frame.time_base / self.time_base)
-        return [self._timed(packet) for packet in self._stream.encode(picture)]
+        packets = [self._timed(packet) for packet in self._stream.encode(picture)]
+        if first:
+            encoders.after_opening(self._entry)
+        return packets
 
     def flush(self) -> list[Packet[Any]]:
         """The packets that the encoder still holds."""

@@ -1,0 +1,27 @@
+"""Encoders leave the priority of the process alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from omote.media import VideoReader, VideoWriter
+from omote.media.encoders import ENCODERS, opens
+from tests.media_files import make_film
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no such priorities here")
+def test_av1_does_not_become_real_time(tmp_path):
+    if not opens(ENCODERS["av1"]):
+        pytest.skip("no AV1 encoder here")
+    source = make_film(tmp_path / "a.mp4", count=4, size=(128, 96))
+    found = set()
+    with (
+        VideoReader(source) as reader,
+        VideoWriter(tmp_path / "b.mp4", reader, codec="av1", preset="ultrafast") as writer,
+    ):
+        for frame in reader:
+            writer.write(frame)
+            tasks = (int(task.name) for task in Path("/proc/self/task").glob("*"))
+            found |= {os.sched_getscheduler(task) for task in tasks}
+    assert found == {os.SCHED_OTHER}

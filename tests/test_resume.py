@@ -172,8 +172,7 @@ def test_workers_die_with_the_one_who_started_them(source: Path, rich_film: Path
 
 def wait_for_children(process: "subprocess.Popen[str]") -> list[str]:
     """Process numbers of a run's workers, once there are two of them."""
-    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    if not path.exists():
+    if not Path(f"/proc/{process.pid}/task/{process.pid}/children").exists():
         process.kill()
         pytest.skip("needs Linux's list of children")
     deadline = time.monotonic() + 60
@@ -182,7 +181,7 @@ def wait_for_children(process: "subprocess.Popen[str]") -> list[str]:
         assert time.monotonic() < deadline
         children = [
             child
-            for child in path.read_text().split()
+            for child in descendants(str(process.pid))
             if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()
         ]
         if len(children) == 2:
@@ -363,6 +362,12 @@ def test_interrupted_on_the_command_line(source: Path, film: Path, tmp_path: Pat
     assert (finished.code, finished.err) == (0, "")
     assert len(look(out).times) == FRAMES
     assert omote("jobs", tmp_path).out == ""
+
+
+def descendants(number: str) -> list[str]:
+    """Process numbers of the children of a process, and of theirs: commands go on in a confined child."""
+    children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    return [*children, *(below for child in children for below in descendants(child))]
 
 
 def test_interrupted_workers_stop_without_a_word(source: Path, film: Path, tmp_path: Path):

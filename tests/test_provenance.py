@@ -65,6 +65,10 @@ MAKING: dict[str, list[tuple[str, ...]]] = {
     "batch": [("batch", "jobs.toml")],
     "demo": [("demo", "-o", "made", "--seconds", "0.4")],
     "faces": [("faces", "target.jpg", "--draw", "made/faces.png")],
+    "live": [
+        ("live", "source.jpg", "--camera", "film.mp4", "-o", "made/live.mp4", "--max-latency", "5000"),
+        ("live", "source.jpg", "--camera", "film.mp4", "-o", "made/live.mkv", "--max-latency", "5000"),
+    ],
     "people": [("people", "film.mp4", "-o", "made/people.png")],
 }
 """Commands that make pictures, each with some of its ways."""

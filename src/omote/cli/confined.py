@@ -10,6 +10,7 @@ OFF = "--no-confine"
 
 _WRITING = frozenset({"swap", "batch", "faces", "people", "consent", "evaluate"})
 _LOOKING = "verify"
+_STREAMING = "live"
 _SECONDS = 600
 """Of processor time, for a look at one file; the largest that Omote takes need a tenth."""
 
@@ -24,6 +25,8 @@ def limits_of(arguments: Sequence[str]) -> Limits | None:
         return None
     if command == _LOOKING:
         return Limits(half_of_memory(), _SECONDS, _FILE_SIZE, writable=(), alone=True)
+    if command == _STREAMING:
+        return Limits(half_of_memory(), network=True)
     if command in _WRITING:
         return Limits(half_of_memory(), network=_asks_authority())
     return None

@@ -9,11 +9,14 @@ import pytest
 from omote.errors import InputError
 from omote.faces.face import Face
 from omote.media import VideoReader
+from omote.pipelines.choose import open_networks
 from omote.pipelines.live import Live
-from omote.pipelines.live_faces import Lookout
+from omote.pipelines.live_faces import Follower, Lookout
+from omote.pipelines.live_people import Person, detectors
 from omote.pipelines.live_quality import LADDER, Level
 from omote.pipelines.live_settings import Controls, LiveSettings
 from omote.pipelines.live_source import Shot
+from omote.pipelines.settings import SwapSettings
 from omote.trust.audit import AuditLog
 from omote.trust.audit_verify import entries
 from omote.trust.home import trust_folder
@@ -248,6 +251,22 @@ def test_a_user_can_quit():
     bench.controls._keys = lambda: next(keys)
     assert bench.live.run().shown == 0
     assert bench.camera.stopped
+
+
+@pytest.mark.parametrize("level", [0, len(LADDER) - 1])
+def test_the_face_is_swapped_and_the_rest_stays(source: Path, film: Path, level: int):
+    settings = SwapSettings(rights="own", detector_size=320)
+    networks = open_networks(settings, 1)
+    person = Person([source], settings, networks, lambda path, photo: None)
+    follower = Follower(person.full.finder.mesh, person.full.selection)
+    with VideoReader(film) as reader:
+        pixels = next(reader).pixels
+    follower.noticed(detectors(settings, networks)[level].find(pixels))
+    (face,) = follower.follow(pixels, 0)
+    x0, y0, x1, y1 = face.box.astype(int)
+    change = np.abs(person.swap(pixels, [face], LADDER[level]).astype(int) - pixels)
+    assert change[y0:y1, x0:x1].mean() > 5
+    assert change[:, : x0 // 2].mean() < (4 if LADDER[level].scale < 1 else 1e-9)
 
 
 # ---------------------------------------------------------------- the command

@@ -100,7 +100,7 @@ def test_the_record_names_the_networks_and_their_licences(
     assert (facts["swapped"], facts["frames"]) == (1, 1)
     names = [network["name"] for network in facts["networks"]]
     assert names == ["omote-detect", "omote-mesh", "omote-parse", "white.onnx"]
-    assert facts["networks"][2]["terms"] == "unknown"
+    assert facts["networks"][3]["terms"] == "unknown"
     refused = omote("swap", source, target, "-o", tmp_path / "out.png", "--record", target)
     assert refused.code == 2
 

@@ -382,6 +382,7 @@ def test_both_faces_of_a_shown_pair_are_of_the_named_sets() -> None:
     assert shown_pairs(pairs, ["nobody"]).tolist() == []
 
 
+@pytest.mark.usefixtures("unmarked")
 def test_the_sheet_shows_source_target_and_swap(tmp_path: Path) -> None:
     photos = painted_photos(6)
     pairs = held_out_pairs(photos)

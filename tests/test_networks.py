@@ -66,7 +66,7 @@ def names_of(task: str) -> str:
     ("task", "cure"),
     [
         ("swapper", f"give --contract NAME ({names_of('swapper')}), or a card own.toml beside it"),
-        ("mask", "give a card own.toml beside it with contract = one of bisenet, pan, xseg"),
+        ("mask", "give a card own.toml beside it with contract = one of bisenet, omote_parse, pan, xseg"),
         ("restorer", f"give a card own.toml beside it with contract = one of {names_of('restorer')}"),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_card_without_a_contract_is_told_those_of_the_task(tmp_path: Path, car
     file = tmp_path / "own.onnx"
     file.write_bytes(recogniser("nobody's"))
     file.with_suffix(".toml").write_text(card)
-    with pytest.raises(ModelError, match=f"^own.onnx: {what}: use bisenet, pan, xseg$"):
+    with pytest.raises(ModelError, match=f"^own.onnx: {what}: use bisenet, omote_parse, pan, xseg$"):
         Networks().open(file, "mask")
 
 

@@ -117,7 +117,9 @@ class JobFolder:
             sum(not path.name.startswith(".") for path in (self.path / name).glob("*"))
             for name in ("faces", "pieces")
         )
-        return found, made, len(self._read().get("segments", ()))
+        job = self._read()
+        with self._understood():
+            return found, made, len(job["segments"])
 
     def _read(self) -> dict[str, Any]:
         path = self.path / "job.json"

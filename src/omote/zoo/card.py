@@ -100,13 +100,13 @@ class Card:
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise ModelError(f"{self.name}: task '{self.task}' is not one of {', '.join(TASKS)}")
+            raise ModelError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
         if self.terms not in CONSEQUENCES:
-            raise ModelError(f"{self.name}: terms '{self.terms}' are not one of {', '.join(CONSEQUENCES)}")
+            raise ModelError(f"{self.name}: terms {self.terms!r} are not one of {', '.join(CONSEQUENCES)}")
         for key, kind in _KINDS.items():
             value = getattr(self, key)
             if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-                raise ModelError(f"{self.name}: '{key}' is {value!r}, expected {kind.__name__}")
+                raise ModelError(f"{self.name}: {key!r} is {value!r}, expected {kind.__name__}")
         if self.sha256 is not None and not _is_digest(self.sha256):
             raise ModelError(f"{self.name}: sha256 must be 64 hexadecimal digits")
         for role, name in self.needs.items():
@@ -144,7 +144,7 @@ def read_settings(card: Card, kind: type[Settings]) -> Settings:
     Raises:
         ModelError: a setting is unknown, missing, or of the wrong type.
     """
-    return from_table(kind, card.settings, card.name, f"contract '{card.contract}'", ModelError)
+    return from_table(kind, card.settings, card.name, f"contract {card.contract!r}", ModelError)
 
 
 def _is_digest(text: str) -> bool:

@@ -69,7 +69,7 @@ class Catalogue:
             for role, needed in card.needs.items():
                 if needed not in cards:
                     raise ModelError(
-                        f"{card.name}: needs '{needed}' as its {role}, which is not in the catalogue"
+                        f"{card.name}: needs {needed!r} as its {role}, which is not in the catalogue"
                     )
         return cls(cards, contracts)
 
@@ -87,7 +87,7 @@ class Catalogue:
             raise UsageError(f"the name of {title} is missing: {everything}")
         near = get_close_matches(name, names, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else everything
-        raise UsageError(f"no {title.partition(' ')[2]} is called '{name}': {hint}")
+        raise UsageError(f"no {title.partition(' ')[2]} is called {name!r}: {hint}")
 
     def contract(self, name: str, task: Task) -> Contract:
         """Return a contract by name.
@@ -97,7 +97,7 @@ class Catalogue:
         """
         names = [contract.name for contract in self.contracts.values() if contract.task == task]
         if name not in names:
-            raise UsageError(f"no {task} contract is called '{name}': use {', '.join(sorted(names))}")
+            raise UsageError(f"no {task} contract is called {name!r}: use {', '.join(sorted(names))}")
         return self.contracts[name]
 
     def with_needs(self, names: Iterable[str]) -> list[Card]:
@@ -139,11 +139,11 @@ def card_of(
     _require_words(name, row, "contract")
     contract = contracts.get(row.get("contract", ""))
     if contract is None:
-        what = f"contract '{row['contract']}' is unknown" if "contract" in row else "names no contract"
+        what = f"contract {row['contract']!r} is unknown" if "contract" in row else "names no contract"
         raise ModelError(f"{name}: {what}: use {', '.join(sorted(contracts))}")
     facts = {key: row[key] for key in _FACTS if key in row}
     own = {key: value for key, value in row.items() if key not in (*_FACTS, *_PLACE)}
-    facts["needs"] = {**contract.needs, **row.get("needs", {})}
+    facts["needs"] = {**contract.needs, **_needs(name, row)}
     return Card(
         name=name,
         task=contract.task,
@@ -165,10 +165,10 @@ def _merged(files: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
             raise ModelError(f"{file}: not valid TOML ({error})") from error
         for table, rows in tables.items():
             if table not in _TABLES or not isinstance(rows, dict):
-                raise ModelError(f"{file}: '{table}' is not one of {', '.join(_TABLES)}")
+                raise ModelError(f"{file}: {table!r} is not one of {', '.join(_TABLES)}")
             for name, row in rows.items():
                 if not _NAME.fullmatch(name) or not isinstance(row, dict):
-                    raise ModelError(f"{file}: '{name}' is not a name with a table of facts")
+                    raise ModelError(f"{file}: {name!r} is not a name with a table of facts")
                 if name in merged[table]:
                     raise ModelError(f"{file}: [{table}.{name}] stands in the catalogue twice")
                 merged[table][name] = row
@@ -178,9 +178,19 @@ def _merged(files: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
 def _contract(name: str, row: Mapping[str, Any]) -> Contract:
     for key in ("task", "adapter"):
         if key not in row:
-            raise ModelError(f"contract '{name}': '{key}' is missing")
+            raise ModelError(f"contract {name!r}: {key!r} is missing")
     settings = {key: value for key, value in row.items() if key not in ("task", "adapter", "needs")}
-    return Contract(name, row["task"], row["adapter"], settings, row.get("needs", {}))
+    for key in ("task", "adapter"):
+        _require_words(f"contract {name!r}", row, key)
+    return Contract(name, row["task"], row["adapter"], settings, _needs(f"contract {name!r}", row))
+
+
+def _needs(name: str, row: Mapping[str, Any]) -> dict[str, str]:
+    """Role → name of each network that another one needs."""
+    needs = row.get("needs", {})
+    if not isinstance(needs, dict) or not all(isinstance(needed, str) for needed in needs.values()):
+        raise ModelError(f"{name}: needs: expected the name of a network for each role: {{ ROLE = NAME }}")
+    return dict(needs)
 
 
 def _origins(name: str, row: Mapping[str, Any], sources: Mapping[str, Any]) -> tuple[str, ...]:
@@ -189,13 +199,17 @@ def _origins(name: str, row: Mapping[str, Any], sources: Mapping[str, Any]) -> t
     if "source" not in row:
         return tuple(row.get("urls", ()))
     if row["source"] not in sources:
-        raise ModelError(f"{name}: source '{row['source']}' is unknown: use {', '.join(sorted(sources))}")
+        raise ModelError(f"{name}: source {row['source']!r} is unknown: use {', '.join(sorted(sources))}")
     try:
         return tuple(url.format(**row) for url in sources[row["source"]]["urls"])
     except KeyError as error:
         raise ModelError(f"{name}: its source needs {error}") from error
+    except (ValueError, IndexError, AttributeError, TypeError):
+        raise ModelError(
+            f"{name}: the addresses of its source are no patterns such as .../{{file}}"
+        ) from None
 
 
 def _require_words(name: str, row: Mapping[str, Any], key: str) -> None:
     if not isinstance(row.get(key, ""), str):
-        raise ModelError(f"{name}: '{key}' is no name")
+        raise ModelError(f"{name}: {key!r} is no name")

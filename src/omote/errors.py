@@ -5,9 +5,16 @@ Every error is one line of text. The command line prints that line and leaves wi
 
 
 class OmoteError(Exception):
-    """Base of every error that Omote raises on purpose."""
+    """Base of every error that Omote raises on purpose.
+
+    What cannot be printed is shown by its escape: names of files and values in them come from anywhere, and
+    must not steer a terminal.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in super().__str__())
 
 
 class UsageError(OmoteError):

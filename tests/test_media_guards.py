@@ -1,5 +1,6 @@
 """Broken films, full disks, shut folders, killed runs: one clear line, and nothing half-done stays."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -303,6 +304,7 @@ def test_errors_while_writing_become_one_line(tmp_path: Path, monkeypatch: pytes
 
 def test_the_terminal_stays_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = make_film(tmp_path / "in.mp4", count=3)
+    gc.collect()  # encoders of other tests say their last words when they go
     capfd.readouterr()
     for name, codec in (("a.mp4", "x264"), ("b.mp4", "x265"), ("c.mp4", "av1"), ("d.webm", "vp9")):
         copy(source, tmp_path / name, codec=codec)

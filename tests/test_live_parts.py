@@ -18,7 +18,7 @@ from omote.faces.face import Face
 from omote.faces.mesh import FaceMesh
 from omote.faces.select import Selection
 from omote.media import VideoReader
-from omote.pipelines.live_badge import add_badge
+from omote.pipelines.badge import add_badge
 from omote.pipelines.live_browser import Browser, parse_address
 from omote.pipelines.live_faces import Follower, Lookout
 from omote.pipelines.live_people import quick_mask, scaled

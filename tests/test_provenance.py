@@ -225,3 +225,18 @@ def test_a_target_without_a_face_leaves_no_line(omote: Command, room: Path):
     with pytest.raises(NoFaceError):
         swap_file([room / "source.jpg"], room / "empty.png", room / "out.png", SwapSettings(rights="own"))
     assert not list(entries(AuditLog(trust_folder())))
+
+
+@pytest.mark.usefixtures("unmarked")
+def test_a_visible_label_is_on_every_picture_where_it_is_asked_for(omote: Command, room: Path):
+    plain, labelled = room / "plain.png", room / "labelled.png"
+    for out, options in ((plain, ()), (labelled, ("--visible-label",))):
+        assert omote("swap", "source.jpg", "target.jpg", "-o", out, *options).code == 0
+    before, after = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in (plain, labelled))
+    rows, columns = np.nonzero((before != after).any(2))
+    height, width = before.shape[:2]
+    assert rows.min() > 0.9 * height
+    assert columns.min() > 0.7 * width
+    assert (after[rows, columns].max(), after[rows, columns].min()) == (255, 0)
+    done = omote("swap", "source.jpg", "film.mp4", "-o", "out.mp4", *QUICK, "--visible-label", "--face", "7")
+    assert done.code == 4  # a label makes no face

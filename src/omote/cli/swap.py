@@ -95,6 +95,9 @@ def swap(
     fade: Annotated[
         bool, typer.Option("--fade/--no-fade", help="Fade faces in profile, or looking far down.")
     ] = True,
+    visible_label: Annotated[
+        bool, typer.Option("--visible-label", help="Write `synthetic` into a corner of every picture.")
+    ] = False,
     allow_no_face: Annotated[
         bool, typer.Option("--allow-no-face", help="Copy a target without a face through.")
     ] = False,

@@ -18,6 +18,7 @@ from omote.faces.finder import FaceFinder
 from omote.faces.identity import identify, unit_vectors
 from omote.faces.select import Selection
 from omote.media import Frame, open_image, probe
+from omote.pipelines.badge import add_badge
 from omote.pipelines.casting import CastPeople
 from omote.pipelines.choose import (
     make_finder,
@@ -170,17 +171,23 @@ class Job:
     def swap(
         self, pixels: npt.NDArray[Any], faces: Sequence[Face], roles: Sequence[Role] = ()
     ) -> npt.NDArray[Any]:
-        """Return the picture with each face swapped; the same array when there is none.
+        """Return the picture with each face swapped; the same array when nothing is changed.
 
         Args:
             pixels: (H, W, 3) RGB uint8 or uint16.
             faces: those to swap.
             roles: what becomes of each; the first identity in full unless given.
         """
-        if not faces:
+        if not faces and not self.settings.visible_label:
             return pixels
         result = pixels.copy()
-        roles = roles or [Role()] * len(faces)
+        self._swap_all(result, faces, roles or [Role()] * len(faces))
+        if self.settings.visible_label:
+            add_badge(result)
+        return result
+
+    def _swap_all(self, result: npt.NDArray[Any], faces: Sequence[Face], roles: Sequence[Role]) -> None:
+        """Swap and restore, in place."""
         for identity in sorted({role.identity for role in roles}):
             mine = [number for number, role in enumerate(roles) if role.identity == identity]
             for group in apart([faces[number] for number in mine], self.swapper.crop_size):
@@ -191,7 +198,6 @@ class Job:
                 for face, role in zip(faces, roles, strict=True):
                     share = self.settings.restore_blend * role.opacity
                     restore_face(result, face, self.restorer, share, self.restored_masking)
-        return result
 
     def _swap(
         self, pixels: npt.NDArray[Any], faces: Sequence[Face], shares: Sequence[float], identity: int

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from omote.errors import RefusedError, UsageError
 from omote.faces.face import Face
 from omote.media.stamping import Stamp
+from omote.pipelines.badge import add_badge
 from omote.pipelines.choose import open_networks
 from omote.pipelines.examination import Examination
-from omote.pipelines.live_badge import add_badge
 from omote.pipelines.live_faces import Follower, Lookout
 from omote.pipelines.live_people import Person, detectors
 from omote.pipelines.live_quality import LADDER, Governor, Latencies

@@ -116,6 +116,7 @@ class SwapSettings(PeopleSettings):
         rights: why the source face may be used: `own`, `consent[:FILE]`, `synthetic`, `public-domain` or
             `licensed:REFERENCE`. No file is made without.
         project: name of the work, for consents that are given for one.
+        visible_label: whether a word in the corner says that the picture is synthetic.
         allow_no_face: copy a target through in which no face is found, instead of refusing it.
         codec: video encoder (`x264`, `x265`, `vp9`, `av1`, `prores`, ...); the source's family unless said.
         quality: 0..100; visually lossless unless said.
@@ -151,6 +152,7 @@ class SwapSettings(PeopleSettings):
     fade: bool = True
     rights: str | None = None
     project: str | None = None
+    visible_label: bool = False
     allow_no_face: bool = False
     codec: str | None = None
     quality: float | None = None

@@ -14,7 +14,7 @@ _LEAST = 64
 
 
 def add_badge(pixels: npt.NDArray[Any]) -> None:
-    """Write `synthetic` into the lower right corner of (H, W, 3) RGB, uint8 or uint16: white on black, in place."""
+    """Write `synthetic` into the lower right corner of (H, W, 3) RGB, uint8 or uint16, in place."""
     height, width = pixels.shape[:2]
     wanted = min(max(_SHARE * width, _LEAST), width)
     (unit, _), _ = cv2.getTextSize(WORD, _FONT, 1.0, 1)

@@ -25,6 +25,7 @@ from omote.training.export import export  # noqa: E402
 from omote.training.points import points_of  # noqa: E402
 from omote.training.system import Moment  # noqa: E402
 from omote.training.systems.looks import Look, in_mesh_frame, softened, varied  # noqa: E402
+from omote.training.teachers.identity import identity_teacher  # noqa: E402
 from omote.training.teachers.mesh import MeshTeacher  # noqa: E402
 from omote.zoo import Networks  # noqa: E402
 from tests.tiny_runs import tiny_trainer  # noqa: E402
@@ -173,6 +174,30 @@ def test_a_run_without_features_is_told(trainer):
     system.teachers = replace(system.teachers, features="")
     with pytest.raises(UsageError, match="needs 'features'"):
         system.features  # noqa: B018
+
+
+def test_others_may_judge_than_the_one_that_is_given(tmp_path):
+    judges = "teachers.judges=['pixels', 'omote-identity']"
+    run = tiny_trainer(tmp_path, judges, "run.samples=4", name="omote-swap-128")
+    system = run.system
+    shared = system.prepare(run.batches.batch(0), moment_of(run))
+    pixels, other = system.task.identities, identity_teacher("omote-identity")
+    width = pixels.teacher.width
+    given = pixels.of(shared.batch.source_index)
+    torch.testing.assert_close(shared.source[:, :width], torch.nn.functional.normalize(given))
+    assert shared.seen.shape == (4, width + other.width)
+    parts = [slice(0, width), slice(width, None)]
+    cosine = torch.nn.functional.cosine_similarity
+    apart = [cosine(shared.seen[:, part], shared.target[:, part]) for part in parts]
+    torch.testing.assert_close(cosine(shared.seen, shared.target), sum(apart) / 2)
+    (slope,) = torch.autograd.grad(shared.seen[:, width:].sum(), shared.fake, retain_graph=True)
+    assert slope.abs().sum() > 0
+    assert {pixels.teacher.digest, other.digest} <= system.identity_digests
+    run.run()
+    export(tmp_path, tmp_path / "net.onnx")
+    card = tomllib.loads((tmp_path / "net.toml").read_text())
+    assert card["note"].endswith("look through omote-mesh, pixels, omote-identity.")
+    assert card["needs"] == {"identity": "net.identity.onnx"}
 
 
 # ---------------------------------------------------------------- export

@@ -104,6 +104,7 @@ def assemble(recipe: Recipe, faces: FaceSet, where: Where, fabric: Fabric) -> Tr
         person,
         recipe.table("teachers"),
         recipe.table("hardships"),
+        lambda teacher: embeddings_of(faces, teacher, device, where.cache),
         lambda teacher: points_of(faces, teacher, device, where.cache),
     )
     system = build(recipe, task)

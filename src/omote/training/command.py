@@ -98,7 +98,7 @@ def _train(request: Request, recipe: Recipe, folder: Path) -> str:
     if request.judge and request.data:
         if not isinstance(trainer.system, OneShot):
             raise UsageError(f"--judge: {recipe.name} trains no swapper")
-        watch = Watch(request.data, request.judge, request.expression, str(trainer.facts.get("teacher")))
+        watch = Watch(request.data, request.judge, request.expression, trainer.system.identity_digests)
     with _stoppable() as stop:
         trainer.run(request.minutes, stop, watch)
     if stop.asked and trainer.seen < recipe.run.samples:

@@ -76,7 +76,8 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
             f"(sha256 {str(state.facts['teacher'])[:12]}...): put that file back"
         )
     empty = nobody or Identities(teacher, torch.zeros(0, teacher.width))
-    system = build(recipe, Task(empty, recipe.data.size, 0.5, torch.device("cpu")))
+    cpu = torch.device("cpu")
+    system = build(recipe, Task(empty, recipe.data.size, 0.5, cpu, teachers=recipe.table("teachers")))
     try:
         system.average.load_state_dict(state.average)
     except RuntimeError as error:
@@ -187,7 +188,7 @@ def _card(
         f"Trained by the recipe {recipe.name} on {state.seen:,} samples of {faces:,} faces "
         f"({people:,} people; sources: {sources}), seed {recipe.run.seed}"
         + (f", with {teacher.name} as the identity teacher." if teacher else ".")
-        + "".join(f" Its losses look through the mesh teacher {name}." for name in seen_through)
+        + (f" Its losses look through {', '.join(seen_through)}." if seen_through else "")
     )
     return {
         "contract": exported.contract,

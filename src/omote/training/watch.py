@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +42,25 @@ class Watch(Watching):
         folder: a face set with held-out people.
         judge: identity network that has no part in the training, by name or path.
         expression: network of 52 blendshapes, or none.
-        trainer: digest of the identity teacher, which must not judge.
+        trainers: digests of the identity networks of the training, which must not judge.
         pairs: how many pairs; few make it quick, all of them make it exact.
 
     Raises:
-        UsageError: the judge is the teacher.
+        UsageError: the judge is one of them.
         InputError: the set has no held-out people.
         ModelError: a network is missing.
     """
 
     def __init__(
-        self, folder: Path, judge: str, expression: str | None = None, trainer: str = "", pairs: int = 150
+        self,
+        folder: Path,
+        judge: str,
+        expression: str | None = None,
+        trainers: Set[str] = frozenset(),
+        pairs: int = 150,
     ) -> None:
-        if hashlib.sha256(Networks().open(judge, "identity").read()).hexdigest() == trainer:
-            raise UsageError(f"--judge {judge}: that network is the identity teacher; let another one judge")
+        if hashlib.sha256(Networks().open(judge, "identity").read()).hexdigest() in trainers:
+            raise UsageError(f"--judge {judge}: that network is an identity teacher; let another one judge")
         panel = open_panel(Networks(), judge, expression=expression)
         self._evaluator = Evaluator(held_out_pairs(read_held_out(folder), pairs), panel.estimators)
 

@@ -351,7 +351,7 @@ OPERATORS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "Relu": lambda v: F.relu(v[0]),
     "Reshape": _reshape,
     "Resize": _resize,
-    "Shape": lambda v, **_: torch.tensor(v[0].shape),
+    "Shape": lambda v, start=0, end=None: torch.tensor(v[0].shape[start:end]),
     "Sigmoid": lambda v: v[0].sigmoid(),
     "Slice": _slice,
     "Softmax": lambda v, axis=-1: v[0].softmax(axis),

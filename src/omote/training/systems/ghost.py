@@ -50,7 +50,6 @@ class GhostSystem(OneShot):
         task: what is asked for.
     """
 
-    looks_through = ("omote-mesh",)
     losses = ("discriminator", "adversarial", "attributes", "identity", "reconstruction", "eyes")
 
     def __init__(self, settings: GhostSettings, task: Task) -> None:
@@ -75,6 +74,11 @@ class GhostSystem(OneShot):
         super().__init__(generator, discriminator, task)
         self.attributes = generator.attributes
         self.mesh = MeshTeacher().to(task.device).eval()
+
+    @property
+    def looks_through(self) -> tuple[str, ...]:
+        """See `OneShot`."""
+        return ("omote-mesh",)
 
     def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
         """The identity enters at its own length."""

@@ -7,6 +7,7 @@ gaze by a differentiable mesh; discriminators of the crop, of eyes and mouth, an
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +27,11 @@ from omote.training.networks.swap128_judges import FaceJudges, unit_maps
 from omote.training.system import Moment, Phase, Terms
 from omote.training.systems.held import HeldSwap
 from omote.training.systems.looks import Look, Parts, found_points, softened
-from omote.training.systems.oneshot import OneShot, Swap, Task
+from omote.training.systems.oneshot import Identities, OneShot, Swap, Task
 from omote.training.teachers.features import feature_teacher
+from omote.training.teachers.identity import identity_teacher
 from omote.training.teachers.mesh import MeshTeacher
+from omote.training.teachers.several import SeveralIdentities, side_by_side
 
 _BLUR = 0.25
 """Standard deviation of the noise on the identities of sources, relative to their length, at most."""
@@ -61,7 +64,9 @@ class OmoteSwapTeachers:
     """The table `[teachers]`.
 
     Attributes:
-        identity: see `identity_teacher`.
+        identity: whose embeddings the generator is given, here and in use; see `identity_teacher`.
+        judges: whose embeddings the losses compare; the same network if there are none. So a small network
+            that may be shipped gives the identity, and better ones that may not say how well it was met.
         features: see `feature_teacher`.
         likeness: cosine to the source beyond which the identity network is not asked any more: about that of
             two photos of one person.
@@ -70,6 +75,7 @@ class OmoteSwapTeachers:
     """
 
     identity: str = ""
+    judges: tuple[str, ...] = ()
     features: str = ""
     likeness: float = 0.5
     margin: float = 0.15
@@ -97,7 +103,6 @@ class OmoteSwapSystem(OneShot):
         UsageError: the table `[teachers]` does not fit.
     """
 
-    looks_through = ("omote-mesh",)
     losses = (
         "discriminator",
         "part_discriminator",
@@ -152,6 +157,27 @@ class OmoteSwapSystem(OneShot):
         return feature_teacher(self.teachers.features).to(self.task.device)
 
     @cached_property
+    def judged(self) -> Identities:
+        """The people, through the eyes of what the losses ask."""
+        if not self.teachers.judges:
+            return self.task.identities
+        judges = [identity_teacher(name).to(self.task.device) for name in self.teachers.judges]
+        tables = [self.task.embeddings(judge) for judge in judges]
+        return Identities(SeveralIdentities(judges), side_by_side(tables))
+
+    @property
+    def looks_through(self) -> tuple[str, ...]:
+        """See `OneShot`."""
+        return ("omote-mesh", *(Path(name).stem for name in self.teachers.judges))
+
+    @property
+    def identity_digests(self) -> frozenset[str]:
+        """See `OneShot`."""
+        judge = self.judged.teacher
+        more = judge.digests if isinstance(judge, SeveralIdentities) else ()
+        return super().identity_digests.union(more)
+
+    @cached_property
     def mesh(self) -> MeshTeacher:
         """The mesh network."""
         return MeshTeacher().to(self.task.device).eval()
@@ -189,11 +215,11 @@ class OmoteSwapSystem(OneShot):
     def prepare(self, batch: Batch, moment: Moment) -> HeldSwap:
         """Swap the batch and look at the result."""
         assert isinstance(batch, FramedBatch)
-        draws, people = moment.draws, self.task.identities
+        draws, judged = moment.draws, self.judged
         batch, given = self._with_triplets(batch, draws.uniform())
-        source, target = people.of(batch.source_index), people.of(batch.target_index)
-        noise = draws.normal(source.shape[1]) * draws.uniform(1) * (_BLUR / source.shape[1] ** 0.5)
-        colours, mask = self.maker(given, F.normalize(F.normalize(source) + noise))
+        identity = F.normalize(self.task.identities.of(batch.source_index))
+        noise = draws.normal(identity.shape[1]) * draws.uniform(1) * (_BLUR / identity.shape[1] ** 0.5)
+        colours, mask = self.maker(given, F.normalize(identity + noise))
         fake = paste(given, colours, mask)
         filled = self.maker.filled(batch.target, colours)
         with torch.no_grad():
@@ -202,10 +228,10 @@ class OmoteSwapSystem(OneShot):
         return HeldSwap(
             self.task,
             batch,
-            source,
-            target,
+            judged.of(batch.source_index),
+            judged.of(batch.target_index),
             fake,
-            people.seen(softened(fake, draws), batch.back, draws),
+            judged.seen(softened(fake, draws), batch.back, draws),
             mask,
             filled,
             [level.float() for level in self.features(filled)],

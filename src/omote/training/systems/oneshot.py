@@ -63,6 +63,7 @@ class Task:
         person: (N,) int64, who is on each face of the set; empty where there is no set.
         teachers: the recipe's table: role → reference.
         hardships: the recipe's table: what a student sees harder than its teacher.
+        embeddings: of the set's faces by another teacher than that of `identities`; see `embeddings_of`.
         points: meshes of the set's faces as a teacher sees them, (N, 478, 2); see `points_of`.
     """
 
@@ -73,6 +74,7 @@ class Task:
     person: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     teachers: Mapping[str, Any] = field(default_factory=dict)
     hardships: Mapping[str, Any] = field(default_factory=dict)
+    embeddings: Callable[[IdentityTeacher], Tensor] = lambda teacher: torch.zeros(0, teacher.width)
     points: Callable[[MeshTeacher], Tensor] = lambda _: torch.zeros(0, POINTS, 2)
 
 
@@ -135,8 +137,6 @@ class OneShot(ABC):
     """
 
     averaged = "generator"
-    looks_through: tuple[str, ...] = ()
-    """Networks of the zoo that its losses look through, beside the teacher; others should judge it."""
     falling = ("reconstruction", "identity")
     losses: tuple[str, ...]
 
@@ -149,6 +149,16 @@ class OneShot(ABC):
             Phase("discriminator", self.judge),
             Phase("generator", self.make),
         )
+
+    @property
+    def looks_through(self) -> tuple[str, ...]:
+        """Networks that its losses look through, beside the identity teacher; others should judge it."""
+        return ()
+
+    @property
+    def identity_digests(self) -> frozenset[str]:
+        """Of the identity networks that it is trained with, none of which may judge it."""
+        return frozenset({self.task.identities.teacher.digest})
 
     @abstractmethod
     def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from omote.compose import Masking, parse_padding
 from omote.compose.parsers import open_maskers
 from omote.compose.restore import EDGE
 from omote.compose.restorers import Restorer, open_restorer
-from omote.engines.mesh import MeshSwapper
+from omote.engines.mesh import MeshSwapper, open_cover_parser
 from omote.engines.oneshot import SWAPPERS
 from omote.engines.plugins import engines, find_engine
 from omote.engines.swapper import Swapper
@@ -103,7 +103,9 @@ def make_swapper(settings: SwapSettings, networks: Networks) -> Swapper[Any]:
     if name == MESH_ENGINE or any(engine.name == name for engine in engines()):
         if not plain:
             raise UsageError(f"--swapper {name} takes no --strength, --boost or --contract")
-        return MeshSwapper() if name == MESH_ENGINE else find_engine(name).make(networks.runtime)
+        if name == MESH_ENGINE:
+            return MeshSwapper(parser=open_cover_parser(networks))
+        return find_engine(name).make(networks.runtime)
     if settings.contract is not None and not is_file(settings.swapper):
         raise UsageError(f"--contract says how a file is used; {name} is a name of the catalogue")
     network = networks.open(settings.swapper, "swapper", settings.contract)

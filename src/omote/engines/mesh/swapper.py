@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.compose import ColourMethod, to_float
+from omote.compose.parsers import Masker
 from omote.engines.mesh.mask import RIM, face_mask, openings, seen
 from omote.engines.mesh.occlusion import dark_occluders
 from omote.engines.mesh.raster import interpolate
@@ -32,14 +33,17 @@ class MeshSwapper:
     Args:
         feather: width of the soft edge as a fraction of the eye distance.
         largest: largest crop in pixels.
+        parser: says where the skin of a source is bare (`open_cover_parser`), so that neither its glasses nor
+            its hair are carried over: there the target keeps its own. Everywhere unless given.
     """
 
     template = TEMPLATE
     colour: ColourMethod = "light"
 
-    def __init__(self, feather: float = 0.45, largest: int = 1024) -> None:
+    def __init__(self, feather: float = 0.45, largest: int = 1024, parser: Masker | None = None) -> None:
         self.feather = feather
         self.largest = largest
+        self._parser = parser
 
     def crop_size(self, face: Face) -> int:
         """About one crop pixel per picture pixel, in steps of 32."""
@@ -48,7 +52,7 @@ class MeshSwapper:
 
     def identity(self, sources: Sequence[Source]) -> MeshIdentity:
         """Make the texture of a person; see `mesh_identity`."""
-        return mesh_identity(sources)
+        return mesh_identity(sources, self._parser)
 
     def swap(self, crops: Sequence[Crop], identity: MeshIdentity) -> list[SwappedCrop]:
         """Lay the texture over the mesh of each crop's face."""
@@ -70,10 +74,18 @@ class MeshSwapper:
         pixels = cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
         mask = face_mask(covered, coarse, coarse_unit, self.feather)
+        if identity.bare is not None:
+            mask *= _carried(identity.bare, spread, len(identity.bare) / len(texture))
         target, skin = _resized(to_float(crop.pixels), small), _resized(pixels, small)
         mask *= 1 - dark_occluders(target, skin, mask, coarse, coarse_unit)
         mask = _resized(mask, size) * np.clip(seen_map, 0, 1) * (1 - openings(mesh, size, unit))
         return SwappedCrop(np.asarray(pixels, np.float32), mask)
+
+
+def _carried(bare: Array, spread: Array, scale: float) -> Array:
+    """Where the skin of the source is bare, on the target's mesh; `scale` is from texture to `bare`."""
+    x, y = ((spread[..., axis] + 0.5) * scale - 0.5 for axis in (0, 1))
+    return np.asarray(cv2.remap(bare, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _with_rim(mesh: Array, values: Array, unit: float) -> tuple[Array, npt.NDArray[np.int32], Array]:

@@ -1,23 +1,30 @@
 """The identity of the mesh engine: the skin of a person, laid out under a face mesh."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import full_scale, match_colour
+from omote.compose import full_scale, hull_mask, match_colour, smooth_step
+from omote.compose.parsers import Masker
+from omote.compose.tensors import resized
+from omote.engines.mesh.cover import bare_skin
 from omote.engines.mesh.raster import interpolate
 from omote.engines.swapper import Source
 from omote.errors import UsageError
 from omote.faces.align import move, similarity, template, warp
-from omote.faces.topology import TRIANGLES
+from omote.faces.topology import FACE_OVAL, MIRROR, TRIANGLES
 
 Array = npt.NDArray[np.float32]
 
 TEMPLATE = "dfl_whole_face"
 _SMALLEST, _LARGEST = 256, 2048
+_LARGEST_MAP = 512
+"""Side of the map from texture to texture; affine inside a triangle, so that enlarging it loses nothing."""
+_BARE_SIZE = 256
+"""Side of `bare`, which has soft edges."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +35,13 @@ class MeshIdentity:
         levels: (N, N, 3) float32 RGB in 0..1, then the same at half the side, and so on.
         mesh: (478, 3) float32 in pixels of the first level.
         facing: (478,) float32, how squarely each vertex was seen: 1 face on, 0 edge on or hidden.
+        bare: (M, M) float32 in 0..1 over the same square, where the texture is skin; None where all of it is.
     """
 
     levels: tuple[Array, ...]
     mesh: Array
     facing: Array
+    bare: Array | None = None
 
     def level_for(self, scale: float) -> tuple[Array, float]:
         """The level to sample at `scale` output pixels per pixel of the first level, and its own scale."""
@@ -63,43 +72,71 @@ def facing(mesh: Array) -> Array:
     return np.asarray(np.clip(-summed[:, 2] / np.maximum(length, 1e-9), 0, 1), np.float32)
 
 
-def mesh_identity(sources: Sequence[Source]) -> MeshIdentity:
+def mesh_identity(sources: Sequence[Source], parser: Masker | None = None) -> MeshIdentity:
     """Make the texture of a person from one or more photos.
 
     The most frontal photo gives the layout; the others are carried into it, brought to its colours, and
-    averaged with a weight that favours the photo which sees each place most squarely.
+    averaged with a weight that favours the photo which sees each place most squarely. What covers the skin
+    in one photo (glasses, hair, a hand) is taken from the others, or from the other half of the face; where
+    nothing shows the skin, `bare` says so.
+
+    Args:
+        sources: photos of the person with the meshes of the faces.
+        parser: says where skin is bare; everywhere unless given.
+
+    Raises:
+        UsageError: there is no source.
     """
     if not sources:
         raise UsageError("a swap needs at least one source photo")
-    textures = [_texture(source) for source in sources]
+    textures = [_texture(source, parser) for source in sources]
     layout, *others = sorted(textures, key=lambda texture: -float(texture.facing.mean()))
-    pixels = layout.levels[0]
-    size = pixels.shape[0]
-    total = np.ones((size, size, 1), np.float32) * 0.05
-    layers = pixels * total
-    best = layout.facing
-    for texture in (layout, *others):
-        values = np.column_stack([texture.mesh[:, :2], texture.facing])
-        spread, covered = interpolate(layout.mesh, TRIANGLES, values, size)
-        moved: Array = np.asarray(
-            cv2.remap(
-                texture.levels[0],
-                spread[..., 0],
-                spread[..., 1],
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+    pixels, bare, best = layout.pixels, layout.bare, layout.facing
+    if others:
+        pixels, bare = _averaged(layout, others)
+        best = np.maximum.reduce([texture.facing for texture in textures])
+    if bare.min() < 1:
+        pixels, bare = _completed(replace(layout, pixels=pixels, bare=bare))
+    return MeshIdentity(
+        _pyramid(pixels), layout.mesh, best, resized(bare, _BARE_SIZE) if bare.min() < 1 else None
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Texture:
+    """One photo of a person: pixels (N, N, 3), mesh in them, facing (478,), bare (N, N)."""
+
+    pixels: Array
+    mesh: Array
+    facing: Array
+    bare: Array
+
+    def carried(self, mesh: Array, size: int) -> tuple[Array, Array, Array]:
+        """Bring it to another mesh in a square of `size` pixels: pixels, how squarely each was seen (0 beside
+        the mesh), and where skin is both bare and seen.
+        """
+        small = min(size, _LARGEST_MAP)
+        scaled = np.array(mesh)
+        scaled[:, :2] = (mesh[:, :2] + 0.5) * (small / size) - 0.5
+        values = np.column_stack([self.mesh[:, :2], self.facing])
+        spread, covered = interpolate(scaled, TRIANGLES, values, small)
+        spread[..., 2] *= covered
+        x, y, seen = cv2.split(resized(spread, size))
+        pixels, bare = (
+            np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+            for image in (self.pixels, self.bare)
         )
-        weight = covered * spread[..., 2] ** 4
-        if texture is not layout:
-            moved = match_colour(moved, pixels, weight.astype(np.float32), "transport")
-        layers += moved * weight[..., None]
-        total += weight[..., None]
-        best = np.maximum(best, texture.facing)
-    return MeshIdentity(_pyramid(layers / total if others else pixels), layout.mesh, best)
+        return pixels, np.asarray(seen, np.float32), bare * smooth_step((seen - 0.2) / 0.3)
+
+    def mirrored(self) -> "_Texture":
+        """The same face with left and right exchanged."""
+        mesh = self.mesh[MIRROR]
+        mesh[:, 0] = len(self.pixels) - 1 - mesh[:, 0]
+        pixels, bare = np.ascontiguousarray(self.pixels[:, ::-1]), np.ascontiguousarray(self.bare[:, ::-1])
+        return _Texture(pixels, mesh, self.facing[MIRROR], bare)
 
 
-def _texture(source: Source) -> MeshIdentity:
+def _texture(source: Source, parser: Masker | None) -> _Texture:
     if source.face.mesh is None:
         raise ValueError("the mesh engine needs a source face with its mesh")
     # Twice as large as the photo shows it, so that sampling it costs no sharpness.
@@ -113,7 +150,41 @@ def _texture(source: Source) -> MeshIdentity:
     crop = warp(source.pixels, matrix, (size, size), interpolation=cv2.INTER_CUBIC)
     mesh = move(source.face, matrix).mesh
     assert mesh is not None
-    return MeshIdentity((crop.astype(np.float32) / full_scale(crop.dtype),), mesh, facing(mesh))
+    pixels = crop.astype(np.float32) / full_scale(crop.dtype)
+    bare = np.ones((size, size), np.float32)
+    if parser is not None:
+        bare = _under(resized(bare_skin(pixels, parser), size), mesh)
+    return _Texture(pixels, mesh, facing(mesh), bare)
+
+
+def _under(bare: Array, mesh: Array) -> Array:
+    """What is bare, or beside the face, where it does not matter."""
+    beside = hull_mask(mesh[FACE_OVAL, :2], len(bare)) == 0
+    return np.where(beside, np.float32(1), bare)
+
+
+def _averaged(layout: _Texture, others: Sequence[_Texture]) -> tuple[Array, Array]:
+    """Pixels of several photos, weighted by how well each sees the place; and where any is bare."""
+    total = 0.05 * layout.bare[..., None] + 1e-4
+    layers, best = layout.pixels * total, layout.bare
+    for texture in (layout, *others):
+        moved, seen, bare = texture.carried(layout.mesh, len(layout.pixels))
+        weight = seen**4 * bare
+        if texture is not layout:
+            moved = match_colour(moved, layout.pixels, weight * layout.bare, "transport")
+        layers += moved * weight[..., None]
+        total += weight[..., None]
+        best = np.maximum(best, bare)
+    return layers / total, best
+
+
+def _completed(texture: _Texture) -> tuple[Array, Array]:
+    """Pixels with what is covered filled from the other half of the face, and where it still is covered."""
+    moved, _, other = texture.mirrored().carried(texture.mesh, len(texture.pixels))
+    # The two halves seldom stand in the same light.
+    moved = match_colour(moved, texture.pixels, other * texture.bare, "light")
+    taken = ((1 - texture.bare) * other)[..., None]
+    return texture.pixels + taken * (moved - texture.pixels), np.maximum(texture.bare, other)
 
 
 def _pyramid(pixels: Array) -> tuple[Array, ...]:

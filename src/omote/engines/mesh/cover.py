@@ -1,0 +1,57 @@
+"""What covers the skin in a source photo: glasses, hair, hats and hands are nobody's skin."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from omote.compose.mask_settings import PARSER
+from omote.compose.parsers import PARSERS, Masker
+from omote.compose.tensors import resized
+from omote.zoo import Networks
+
+Array = npt.NDArray[np.float32]
+
+_BARE = ("background", "skin", "brow", "eye", "nose", "lip", "mouth", "ear", "neck")
+"""What may lie under the mesh of a face and covers no skin. Where the mesh errs it lies beside the face."""
+_SIDE = 256
+_BORDER = 1 / 16
+"""Width of the border of a texture that is not looked at: it is the larger face that is seen better."""
+_SPECK = 0.03
+"""Bare places narrower than this lie within what covers the skin: letters on a mask, glints on lenses."""
+_SPREAD = 0.02
+"""How far what is found grows, as a fraction of the side: frames lie at the edge of what is seen of them."""
+
+
+def open_cover_parser(networks: Networks) -> Masker:
+    """Open the network that tells bare skin (1) from what covers it (0).
+
+    Raises:
+        ModelError: the network is not on this machine, or does not meet its contract.
+    """
+    network = networks.open(PARSER, "mask")
+    return PARSERS[network.card.adapter](network, _BARE)
+
+
+def bare_skin(texture: Array, parser: Masker) -> Array:
+    """Where nothing covers the skin; the face is looked at as it is and mirrored, and either may find cover.
+
+    Args:
+        texture: (N, N, 3) float32 RGB in 0..1, the face upright in its middle.
+        parser: as `open_cover_parser` gives it.
+
+    Returns:
+        (256, 256) float32 in 0..1 over the same square, with soft edges beside what was found.
+    """
+    border = round(_BORDER * _SIDE)
+    middle = np.ascontiguousarray(resized(texture, _SIDE)[border:-border, border:-border])
+    here, mirrored = parser.mask([middle, np.ascontiguousarray(middle[:, ::-1])])
+    bare = np.ones((_SIDE, _SIDE), np.float32)
+    bare[border:-border, border:-border] = np.minimum(here, mirrored[:, ::-1])
+    opened = cv2.morphologyEx(bare, cv2.MORPH_OPEN, _disc(_SPECK), borderValue=1)
+    return np.asarray(cv2.erode(opened, _disc(_SPREAD), borderValue=1), np.float32)
+
+
+def _disc(radius: float) -> npt.NDArray[np.uint8]:
+    pixels = round(radius * _SIDE)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return np.asarray(disc, np.uint8)

@@ -1,9 +1,10 @@
-"""Draw the contact sheet of the mesh engine: source, target and result of twelve swaps.
+"""Draw the contact sheet of a swapper: source, target and result of twelve swaps.
 
     python benchmarks/contact_sheet.py --media ../shared/media/eval -o docs/img/mesh-engine.jpg
 
 The faces are synthetic or in the public domain. `--pairs FILE` takes other pairs (SOURCE TARGET per line,
-relative to --media), to look at what may not be shown.
+relative to --media), to look at what may not be shown: `benchmarks/contact_pairs.txt` are twenty-four of all
+kinds. `--swapper` and `--restore` are those of `omote swap`.
 """
 
 import argparse
@@ -54,16 +55,15 @@ def view(pixels: np.ndarray, face: Face, side: int) -> np.ndarray:
     return warp(pixels, similarity(face.points, points), (side, side), cv2.BORDER_CONSTANT)
 
 
-def row(media: Path, source: str, target: str, side: int) -> np.ndarray:
+def row(media: Path, source: str, target: str, side: int, settings: SwapSettings) -> np.ndarray:
     """Source, target and result side by side, (side, 3 side, 3)."""
-    job = Job([media / source], SwapSettings())
+    job = Job([media / source], settings)
     shown = open_image(media / source).pixels
     pixels = open_image(media / target).pixels
     faces = job.find(pixels)
     result = job.swap(pixels, faces)
-    return np.hstack(
-        [view(shown, job.finder.find(shown)[0], side)] + [view(p, faces[0], side) for p in (pixels, result)]
-    )
+    seen = [(shown, job.finder.find(shown)), (pixels, faces), (result, faces)]
+    return np.hstack([view(picture, max(found, key=lambda face: face.area), side) for picture, found in seen])
 
 
 def main() -> None:
@@ -73,10 +73,13 @@ def main() -> None:
     parser.add_argument("--media", type=Path, default=Path("../shared/media/eval"))
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--swapper", default=SwapSettings().swapper)
+    parser.add_argument("--restore")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
+    settings = SwapSettings(swapper=options.swapper, restore=options.restore)
     pairs = [line.split() for line in options.pairs.read_text().splitlines()] if options.pairs else PAIRS
-    rows = [row(options.media, source, target, options.side) for source, target in pairs]
+    rows = [row(options.media, source, target, options.side, settings) for source, target in pairs]
     if len(rows) % 2:
         rows.append(np.zeros_like(rows[-1]))
     gap = np.full((options.side, 8, 3), 255, np.uint8)

@@ -19,6 +19,7 @@ from omote.errors import InputError, UsageError  # noqa: E402
 from omote.training import checkpoint, loop  # noqa: E402
 from omote.training.assembly import Where, assemble, fabric_for  # noqa: E402
 from omote.training.data.drawn import drawn_faces  # noqa: E402
+from omote.training.export import export  # noqa: E402
 from omote.training.guards import CollapseError, Guards  # noqa: E402
 from omote.training.journal import read_log  # noqa: E402
 from omote.training.recipe import GuardSettings  # noqa: E402
@@ -301,6 +302,32 @@ def test_another_size_or_another_teacher_is_refused(trained):
     other.facts["teacher"] = "0" * 64
     with pytest.raises(UsageError, match="trained with another identity teacher"):
         other.resume()
+
+
+def test_a_run_may_begin_from_another_with_another_teacher(trained, tmp_path):
+    first = checkpoint.load(trained / checkpoint.NAME)
+    second = tiny_trainer(tmp_path / "second", "run.samples=8")
+    second.facts["teacher"] = "0" * 64
+    second.begin_from(trained)
+    assert second.seen == 0
+    for name, value in second.system.average.state_dict().items():
+        assert torch.equal(value, first.average[name])
+    assert all(not optimiser.state for optimiser in second.optimisers.values())
+    second.run()
+    third = tiny_trainer(tmp_path / "third", "run.samples=4")
+    third.begin_from(tmp_path / "second" / checkpoint.NAME)
+    third.run()
+    assert checkpoint.load(tmp_path / "third" / checkpoint.NAME).facts["before"] == 4 + 8
+    export(tmp_path / "third", tmp_path / "net.onnx")
+    assert "on 4 samples (after 12 of the run it began from)" in (tmp_path / "net.toml").read_text()
+    with pytest.raises(UsageError, match=r"of recipe simswap \(simswap\), not ghost \(ghost\)"):
+        tiny_trainer(tmp_path / "other", name="ghost").begin_from(trained)
+
+
+def test_a_run_goes_on_or_begins_but_not_both(trained, capsys):
+    words = ["train", "simswap", "--data", str(trained), "-o", str(trained)]
+    assert omote([*words, "--resume", "--from", str(trained)]) == 2
+    assert "--resume goes on with a run, --from begins another" in capsys.readouterr().err
 
 
 def test_the_recipe_s_optimiser_wins_over_the_checkpoint_s(trained):

@@ -27,6 +27,14 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the output folder's checkpoint.")
     ] = False,
+    begin_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FOLDER|FILE",
+            help="Begin with the networks of that checkpoint, perhaps with other teachers.",
+        ),
+    ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Change the recipe; repeatable."),
@@ -71,6 +79,7 @@ def train(
             data,
             output,
             resume=resume,
+            begin_from=begin_from,
             assignments=tuple(assignments or ()),
             minutes=minutes,
             smoke=smoke,

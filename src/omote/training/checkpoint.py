@@ -87,13 +87,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     return Checkpoint(**{name: content[name] for name in names})
 
 
-def require_same(
-    checkpoint: Checkpoint, recipe: str, content: Mapping[str, Any], facts: Mapping[str, Any], path: Path
+def require_same_networks(
+    checkpoint: Checkpoint, recipe: str, content: Mapping[str, Any], path: Path
 ) -> None:
-    """Refuse to go on with another recipe's state; weights, guards and lengths may change.
+    """Refuse the networks of another recipe; weights, guards and lengths may change.
 
     Raises:
-        UsageError: it is of another recipe, other networks, another size, or another identity teacher.
+        UsageError: it is of another recipe, other networks, or another size.
     """
     if checkpoint.content["system"] != content["system"]:
         raise UsageError(
@@ -111,10 +111,18 @@ def require_same(
     sides = [tables["data"]["size"] for tables in (checkpoint.content, content)]
     if sides[0] != sides[1]:
         raise UsageError(f"{path}: trained with data.size = {sides[0]}, the recipe now says {sides[1]}")
+
+
+def require_same_teacher(checkpoint: Checkpoint, facts: Mapping[str, Any], path: Path) -> None:
+    """Refuse to resume with other identities: they would mean something else to optimisers and schedule.
+
+    Raises:
+        UsageError: the identity teacher is another.
+    """
     if checkpoint.facts.get("teacher") != facts.get("teacher"):
         raise UsageError(
             f"{path}: trained with another identity teacher: its identities mean something else; "
-            "set teachers.identity back, or give another output folder"
+            "set teachers.identity back, or begin a new run --from it"
         )
 
 

@@ -31,6 +31,7 @@ class Request:
     data: Path | None
     output: Path | None
     resume: bool = False
+    begin_from: Path | None = None
     assignments: tuple[str, ...] = ()
     minutes: float | None = None
     smoke: bool = False
@@ -64,8 +65,10 @@ def run(request: Request) -> str:
     if request.minutes is not None and not math.isfinite(request.minutes):
         raise UsageError(f"--minutes {request.minutes}: not a time")
     if request.smoke:
-        if request.judge or request.resume:
-            raise UsageError("--smoke starts anew and is judged by itself: leave out --judge and --resume")
+        if request.judge or request.resume or request.begin_from:
+            raise UsageError(
+                "--smoke starts anew and is judged by itself: leave out --judge, --resume and --from"
+            )
         with tempfile.TemporaryDirectory() as scratch:
             return _train(request, recipe, request.output or Path(scratch))
     if request.data is None or request.output is None:
@@ -81,12 +84,16 @@ def _train(request: Request, recipe: Recipe, folder: Path) -> str:
         )
     if request.resume and not path.exists():
         raise UsageError(f"{path}: no run to resume; start one without --resume")
+    if request.resume and request.begin_from:
+        raise UsageError("--resume goes on with a run, --from begins another: give one of them")
     where = Where(folder, request.device, request.devices, request.cache)
     fabric = fabric_for(recipe, where)
     faces = _faces(request, recipe)
     trainer = assemble(recipe, faces, where, fabric)
     if request.resume:
         trainer.resume()
+    elif request.begin_from:
+        trainer.begin_from(request.begin_from)
     first = fabric.is_global_zero
     if first:
         print(

@@ -184,8 +184,9 @@ def _card(
     facts = state.facts
     faces, people = facts.get("face_count", 0), facts.get("people", 0)
     sources = ", ".join(facts.get("sources", ())) or "not stated"
+    before = f" (after {facts['before']:,} of the run it began from)" if facts.get("before") else ""
     note = (
-        f"Trained by the recipe {recipe.name} on {state.seen:,} samples of {faces:,} faces "
+        f"Trained by the recipe {recipe.name} on {state.seen:,} samples{before} of {faces:,} faces "
         f"({people:,} people; sources: {sources}), seed {recipe.run.seed}"
         + (f", with {teacher.name} as the identity teacher." if teacher else ".")
         + (f" Its losses look through {', '.join(seen_through)}." if seen_through else "")

@@ -250,23 +250,49 @@ class Trainer:
 
         Raises:
             InputError: it is missing or damaged.
-            UsageError: it is of another recipe.
+            UsageError: it is of another recipe, or another identity teacher.
         """
         path = self.folder / checkpoint.NAME
+        found = self._networks_of(path)
+        checkpoint.require_same_teacher(found, self.facts, path)
+        try:
+            for name, optimiser in self.optimisers.items():
+                load_state(optimiser, found.optimisers[name])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(f"{path}: its optimisers are not those of {self.recipe.name}") from error
+        self.facts["before"] = found.facts.get("before", 0)
+        self.step = found.seen // self.recipe.run.batch
+
+    def begin_from(self, path: Path) -> None:
+        """Begin with the networks of another run; count, schedule and optimisers begin anew.
+
+        Teachers may be others: what the networks mean by an identity, they learn anew.
+
+        Args:
+            path: of its checkpoint, or its folder.
+
+        Raises:
+            InputError: it is missing or damaged.
+            UsageError: it is of another recipe.
+        """
+        found = self._networks_of(path / checkpoint.NAME if path.is_dir() else path)
+        self.facts["before"] = found.facts.get("before", 0) + found.seen
+
+    def _networks_of(self, path: Path) -> Checkpoint:
+        """Take networks, average and sources of a checkpoint, which is returned."""
         found = checkpoint.load(path, self.fabric.device)
-        checkpoint.require_same(found, self.recipe.name, self.recipe.content, self.facts, path)
+        checkpoint.require_same_networks(found, self.recipe.name, self.recipe.content, path)
         try:
             for name, network in self.system.networks.items():
                 network.load_state_dict(found.networks[name])
-                load_state(self.optimisers[name], found.optimisers[name])
             self.system.average.load_state_dict(found.average)
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, KeyError) as error:
             raise InputError(
                 f"{path}: its networks are not those of the recipe {self.recipe.name}"
             ) from error
         sources = set(self.facts.get("sources", ())) | set(found.facts.get("sources", ()))
         self.facts["sources"] = sorted(sources)
-        self.step = found.seen // self.recipe.run.batch
+        return found
 
 
 class Stop:

@@ -1,11 +1,13 @@
 """`omote batch`: many swaps from one file, one after the other, whatever becomes of each."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from omote.cli import options
 from omote.cli.console import film_progress, kept_when_interrupted, summary
 from omote.cli.rights import RightsText, ask_for_rights
 
@@ -19,6 +21,7 @@ def batch(
         typer.Option("--resume", help="Go on with unfinished films, and leave out what is there already."),
     ] = False,
     rights: RightsText = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Do all swaps of a file; leaves with the exit code of the first that failed."""
     from omote.errors import OmoteError
@@ -28,6 +31,8 @@ def batch(
     if not all(item.settings.rights for item in items):  # asked once, before any work
         stated = str(ask_for_rights(rights))
         items = [item.with_rights(stated) for item in items]
+    if cluster is not None:
+        items = [replace(item, settings=replace(item.settings, cluster=cluster)) for item in items]
     done, there = 0, 0
     failures: list[tuple[Path, str, int]] = []
     for number, item in enumerate(items, 1):

@@ -28,8 +28,13 @@ def limits_of(arguments: Sequence[str]) -> Limits | None:
     if command == _STREAMING:
         return Limits(half_of_memory(), network=True)
     if command in _WRITING:
-        return Limits(half_of_memory(), network=_asks_authority())
+        return Limits(half_of_memory(), network=_asks_cluster(arguments) or _asks_authority())
     return None
+
+
+def _asks_cluster(arguments: Sequence[str]) -> bool:
+    """Whether segments go to other machines; what stands in omote.toml or a batch file opens no network."""
+    return any(word == "--cluster" or word.startswith("--cluster=") for word in arguments)
 
 
 def _asks_authority() -> bool:

@@ -26,3 +26,9 @@ Recogniser = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="Network that knows people again, or a file.")
 ]
 Likeness = Annotated[float, typer.Option(help="Least likeness of two groups of faces of one person, 0 to 1.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT", help="Share the segments of films with the machines of a Ray cluster."
+    ),
+]

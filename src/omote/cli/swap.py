@@ -121,7 +121,11 @@ def swap(
     threads: Annotated[
         int | None, typer.Option(help="Frames in work at a time in each process [default: processors]")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that share the segments of a film.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that share the segments of a film [default: 1, on a cluster all]"),
+    ] = None,
+    cluster: options.Cluster = None,
     segment: Annotated[
         float, typer.Option(help="Seconds of a long film that are finished at a time; 0 never cuts.")
     ] = 10.0,

@@ -12,6 +12,8 @@ from omote.media import MediaInfo
 from omote.media.cutting import CutFilm, cut_film
 from omote.media.pieces import Encoding, join
 from omote.media.sealed import SealedFile
+from omote.pipelines.cluster import ClusterWorkers
+from omote.pipelines.cluster_reach import reached
 from omote.pipelines.examination import Examination
 from omote.pipelines.job import Job
 from omote.pipelines.job_description import JobDescription
@@ -73,13 +75,15 @@ def in_segments(request: FilmRequest, info: MediaInfo) -> bool:
     if folder.begun() and not request.resume:
         _refuse_unfinished(folder)
     settings = request.settings
-    asked = request.resume or settings.workers > 1
+    asked = request.resume or settings.shared
     if not settings.segment or not (asked or _length(settings, info) > _LEAST * settings.segment):
         return False
     if request.encoding.joinable(info):
         return True
-    if settings.workers > 1:
-        raise UsageError(f"{request.output}: animations and transparent VP9 are not cut: leave --workers out")
+    if settings.shared:
+        raise UsageError(
+            f"{request.output}: animations and transparent VP9 are not cut: leave --workers and --cluster out"
+        )
     return False
 
 
@@ -124,26 +128,33 @@ def swap_in_segments(
     Raises:
         UsageError: the job was begun with other settings or software, or another process works on it.
         InputError: an input cannot be read, has changed since the job was begun, or the output or the job
-            folder cannot be written.
+            folder cannot be written; the cluster cannot be reached.
         NoFaceError: no face in the whole film, or none in a source.
     """
     settings, folder = request.settings, JobFolder(job_path(request.output))
     request.encoding.writer(info).abort()  # refuses now what would be refused at the end
-    job = Job(request.sources, settings, networks=networks, watch=examination.source)
-    provenance = examination.permit(request.output, info)
-    cards = job.cards
-    with folder.locked():
-        description = JobDescription.of(request.sources, request.target, settings, cards)
-        order, provenance = _begin(request, info, description, folder, provenance)
-        workers: Workers = ThisProcess(order, job) if settings.workers == 1 else Processes(order)
-        try:
-            counts = _work(order, job, workers, provenance, report)
-        except BaseException as error:
-            if _hopeless(error, request.target) or not any(folder.counts()[:2]):
-                folder.remove()
-            raise
-        folder.remove()
+    with reached(settings.cluster):
+        job = Job(request.sources, settings, networks=networks, watch=examination.source)
+        provenance = examination.permit(request.output, info)
+        cards = job.cards
+        with folder.locked():
+            description = JobDescription.of(request.sources, request.target, settings, cards)
+            order, provenance = _begin(request, info, description, folder, provenance)
+            try:
+                counts = _work(order, job, _workers(order, job), provenance, report)
+            except BaseException as error:
+                if _hopeless(error, request.target) or not any(folder.counts()[:2]):
+                    folder.remove()
+                raise
+            folder.remove()
     return replace(counts, networks=cards)
+
+
+def _workers(order: FilmOrder, job: Job) -> Workers:
+    """Who does the tasks, as the settings have it."""
+    if order.settings.cluster is not None:
+        return ClusterWorkers(order, {card.name: str(card.sha256) for card in job.cards})
+    return Processes(order) if order.settings.shared else ThisProcess(order, job)
 
 
 def _hopeless(error: BaseException, target: Path) -> bool:

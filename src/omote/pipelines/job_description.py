@@ -19,7 +19,7 @@ from omote.media.sniff import reason
 from omote.pipelines.settings import SwapSettings
 from omote.zoo import Card
 
-_WITHOUT_CONSEQUENCE = ("threads", "workers", "max_pixels", "rights", "project")
+_WITHOUT_CONSEQUENCE = ("threads", "workers", "cluster", "max_pixels", "rights", "project")
 """Settings that change how fast or why a film is made, and not how it looks."""
 _SAMPLES, _SAMPLE = 256, 1 << 18
 """A larger file than 64 MiB is known by its size and so many samples of so many bytes."""
@@ -53,14 +53,7 @@ class JobDescription:
         chosen = with_consequence(settings)
         photos = (*sources, *settings.casting.photos)
         inputs = [(str(path.absolute()), fingerprint(path)) for path in (*photos, target)]
-        software = {
-            "omote": __version__,
-            "PyAV": av.__version__,
-            "ONNX Runtime": onnxruntime.__version__,
-            "OpenCV": cv2.__version__,
-            "NumPy": np.__version__,
-        }
-        return cls(software, chosen, inputs, {card.name: str(card.sha256) for card in networks})
+        return cls(software(), chosen, inputs, {card.name: str(card.sha256) for card in networks})
 
     def difference(self, now: JobDescription) -> str | None:
         """In what a job of today differs from this one, the first thing in words; None if in nothing."""
@@ -84,6 +77,17 @@ class JobDescription:
             if self.networks.get(name) != now.networks.get(name):
                 return f"the network {name} has changed since it was begun"
         return None
+
+
+def software() -> dict[str, str]:
+    """Versions of what pixels depend on, by name."""
+    return {
+        "omote": __version__,
+        "PyAV": av.__version__,
+        "ONNX Runtime": onnxruntime.__version__,
+        "OpenCV": cv2.__version__,
+        "NumPy": np.__version__,
+    }
 
 
 def with_consequence(settings: SwapSettings) -> dict[str, Any]:

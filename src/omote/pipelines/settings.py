@@ -17,7 +17,7 @@ from omote.errors import UsageError
 from omote.faces.select import Selection
 from omote.pipelines.casting import Casting, Part
 from omote.pipelines.people import LIKENESS
-from omote.zoo.devices import cores
+from omote.zoo.devices import Device, cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,9 @@ class SwapSettings(PeopleSettings):
         quality: 0..100; visually lossless unless said.
         preset: speed of the encoder, in the encoder's own words.
         threads: frames in work at a time in each process; as many as there are processors for it unless said.
-        workers: processes that share the segments of a film.
+        workers: processes that share the segments of a film; one, or on a cluster as many as it has places,
+            unless said.
+        cluster: the Ray cluster on which they run: `auto`, or HOST:PORT; this machine unless said.
         segment: seconds of film that are finished at a time and kept if the run breaks off; 0 never cuts.
     """
 
@@ -158,7 +160,8 @@ class SwapSettings(PeopleSettings):
     quality: float | None = None
     preset: str | None = None
     threads: int | None = None
-    workers: int = 1
+    workers: int | None = None
+    cluster: str | None = None
     segment: float = 10.0
 
     def __post_init__(self) -> None:
@@ -183,11 +186,14 @@ class SwapSettings(PeopleSettings):
         _ = self.masking
         if self.threads is not None:
             _within("threads", self.threads, 1, 256)
-        _within("workers", self.workers, 1, 256)
+        if self.workers is not None:
+            _within("workers", self.workers, 1, 4096 if self.cluster else 256)
         if not (self.segment == 0 or 0.1 <= self.segment < float("inf")):
             raise UsageError(f"--segment {self.segment:g}: give 0.1 seconds or more, or 0 for none")
-        if self.workers > 1 and not self.segment:
-            raise UsageError("--workers shares the segments of a film: do not set --segment 0")
+        if self.cluster is not None and Device.parse(self.device).number:
+            raise UsageError(f"--device {self.device}: on a cluster Ray chooses which: leave the number out")
+        if self.shared and not self.segment:
+            raise UsageError("--workers and --cluster share the segments of a film: do not set --segment 0")
         if self.quality is not None:
             _within("quality", self.quality, 0, 100)
 
@@ -212,7 +218,12 @@ class SwapSettings(PeopleSettings):
     @property
     def parallel(self) -> int:
         """Frames in work at a time in each process."""
-        return self.threads or max(1, min(16, cores() // self.workers))
+        return self.threads or max(1, min(16, cores() // (self.workers or 1)))
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes are to share the segments of a film."""
+        return self.cluster is not None or (self.workers or 1) > 1
 
 
 FIND_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(FindSettings))

@@ -72,7 +72,7 @@ def swap_file(
     settings = settings or SwapSettings()
     began = time.perf_counter()
     refuse_overwriting([*sources, target], output)
-    if settings.workers > 1 and (swapper is not None or networks is not None):
+    if settings.shared and (swapper is not None or networks is not None):
         raise UsageError("several workers open engines and networks of their own: give none, or workers=1")
     info = probe(target, max_pixels=settings.max_pixels)
     still = info.kind == "picture"  # then one network may have all the cores

@@ -66,7 +66,7 @@ class Processes:
 
     def __init__(self, order: FilmOrder) -> None:
         context = multiprocessing.get_context("spawn")  # sessions do not survive a fork
-        self._count = order.settings.workers
+        self._count = order.settings.workers or 1
         self._folder = order.folder.path
         self._frames: Any = context.Value("Q", 0)
         self._stop: Any = context.Event()

@@ -12,8 +12,8 @@ pytest.importorskip("jaxtyping", reason="the training room needs jaxtyping, an e
 from torch.nn import functional as F  # noqa: E402
 
 from omote.training.networks.counting import cost  # noqa: E402
+from omote.training.networks.modulated_norm import EPS, modulated_norm  # noqa: E402
 from omote.training.networks.swap128 import (  # noqa: E402
-    EPS,
     IdentityNorm,
     Swap128,
     mask_prior,
@@ -52,6 +52,25 @@ def test_the_normalisation_is_adaptive_instance_normalisation():
     gain, shift = F.linear(style, layer.affine.weight, layer.affine.bias).split(4, dim=1)
     expected = F.instance_norm(x, eps=EPS) * (1 + gain[..., None, None]) + shift[..., None, None]
     torch.testing.assert_close(layer(x, style), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_its_gradient_is_the_true_one():
+    given = [noise(2, 3, 4, 5).double() * 2 + 1, noise(2, 3, seed=1).double(), noise(2, 3, seed=2).double()]
+    for value in given:
+        value.requires_grad_()
+    assert torch.autograd.gradcheck(modulated_norm, given)
+
+
+def test_its_gradient_in_half_precision_is_that_of_autograd():
+    x = noise(4, 8, 32, 32).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
+    gain, shift = noise(4, 8, seed=1).requires_grad_(), noise(4, 8, seed=2).requires_grad_()
+    slope = noise(4, 8, 32, 32, seed=3)
+    wide = x.detach().float().requires_grad_()
+    known = F.instance_norm(wide, eps=EPS) * (1 + gain[..., None, None]) + shift[..., None, None]
+    expected = torch.autograd.grad(known, [wide, gain, shift], slope)
+    found = torch.autograd.grad(modulated_norm(x, gain, shift), [x, gain, shift], slope.bfloat16())
+    for mine, theirs in zip(found, expected, strict=True):
+        assert (mine.float() - theirs).abs().max() < 0.01 * theirs.abs().max()
 
 
 @pytest.mark.parametrize("side", [32, 40])

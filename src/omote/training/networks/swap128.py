@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omote.training.networks.blocks import check_sides
+from omote.training.networks.modulated_norm import modulated_norm
 
 STRIDE = 8
 GROUPS = 8
-EPS = 1e-5
 
 
 class IdentityNorm(nn.Module):
@@ -31,13 +31,8 @@ class IdentityNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"], style: Float[Tensor, "b s"]) -> Float[Tensor, "b c h w"]:
         """(B, C, H, W), (B, S) → (B, C, H, W). The statistics are taken in at least float32."""
-        gain, shift = self.affine(style)[:, :, None, None].chunk(2, dim=1)
-        wide = x if x.dtype == torch.float64 else x.float()
-        mean = wide.mean((2, 3), keepdim=True)
-        variance = (wide.square().mean((2, 3), keepdim=True) - mean.square()).clamp(min=0)
-        # One multiplication and one addition for each value: the normalisations are a tenth of the work.
-        scale = torch.rsqrt(variance + EPS) * (1 + gain)
-        return torch.addcmul((shift - mean * scale).to(x.dtype), x, scale.to(x.dtype))
+        gain, shift = self.affine(style).chunk(2, dim=1)
+        return modulated_norm(x, gain, shift)
 
 
 class IdentityBlock(nn.Module):

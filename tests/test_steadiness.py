@@ -13,6 +13,7 @@ from omote.evaluation.film_pair import compare_films
 from omote.evaluation.steadiness import (
     SHORTEST,
     colour_flicker,
+    contrast,
     face_colour,
     identity_flicker,
     jerk,
@@ -84,6 +85,15 @@ def test_colour_of_a_face():
     np.testing.assert_allclose(face_colour(picture, SQUARE - 60), face_colour(picture, SQUARE - 60.4), atol=8)
 
 
+def test_contrast_is_the_slope_of_the_luma_inside_the_face():
+    across, down = np.meshgrid(np.arange(200), np.arange(200))
+    for slope, picture in ((0.5, across / 2), (1, down), (np.sqrt(0.5), (across + down) / 2)):
+        grey = np.repeat(picture[..., None], 3, -1).astype(np.uint8)
+        assert contrast(grey, SQUARE) == pytest.approx(slope, rel=0.02)
+        grey[122:] = 0
+        assert contrast(grey, SQUARE) == pytest.approx(slope, rel=0.02)
+
+
 def wall(seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = cv2.GaussianBlur(rng.normal(size=(200, 200, 3)).astype(np.float32), (0, 0), 4)
@@ -128,11 +138,16 @@ class Spot:
 
 
 class Level:
-    """An embedding that says how bright the face is."""
+    """An embedding that says how bright the face is; `step` levels turn it by one radian."""
+
+    def __init__(self, step: float = 80):
+        self.step = step
 
     def embed(self, pixels: np.ndarray, faces: list[Face]) -> np.ndarray:
         levels = [pixels[int(f.box[1]) : int(f.box[3]), int(f.box[0]) : int(f.box[2])].mean() for f in faces]
-        return np.array([[np.cos(level / 80), np.sin(level / 80)] for level in levels], np.float32)
+        return np.array(
+            [[np.cos(level / self.step), np.sin(level / self.step)] for level in levels], np.float32
+        )
 
 
 def film(path: Path, places: list[tuple[int, int] | None], levels: list[int] | None = None) -> Path:
@@ -175,6 +190,34 @@ def test_flicker_of_a_film_is_that_of_its_face(tmp_path: Path):
     assert track.swapped.colour > 10
     assert track.swapped.identity > 0
     assert track.swapped.warped > 5
+
+
+def test_a_third_film_is_measured_beside_the_two(tmp_path: Path):
+    still = [(100, 100)] * 12
+    shaky = [(100 + number % 2, 100) for number in range(12)]
+    one, other = film(tmp_path / "one.mkv", still), film(tmp_path / "other.mkv", shaky)
+    counts: list[int] = []
+    (track,) = compare_films(one, one, Spot(), Level(), recoded=other, progress=counts.append)
+    (pair,) = compare_films(one, other, Spot(), Level())
+    assert track.swapped == track.untouched
+    assert track.recoded == pair.swapped
+    assert pair.recoded is None
+    assert counts == list(range(1, 13))
+
+
+def test_a_face_that_became_another_is_told_from_one_that_did_not(tmp_path: Path):
+    still = [(100, 100)] * 12
+    one = film(tmp_path / "one.mkv", still)
+    other = film(tmp_path / "other.mkv", still, [195] * 12)
+    changed = [compare_films(one, made, Spot(), Level(40))[0].changed for made in (one, other)]
+    assert changed == [False, True]
+
+
+def test_a_face_that_one_of_three_films_lacks_is_not_measured(tmp_path: Path):
+    one = film(tmp_path / "one.mkv", [(100, 100)] * 12)
+    gone = film(tmp_path / "gone.mkv", [(100, 100)] * 9 + [None] * 3)
+    (track,) = compare_films(one, one, Spot(), Level(), recoded=gone)
+    assert track.frames == 9
 
 
 def test_gaps_part_tracks_and_short_ones_do_not_count(tmp_path: Path):

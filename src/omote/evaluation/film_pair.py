@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from omote.errors import InputError
 from omote.evaluation.folders import eight_bits
 from omote.evaluation.steadiness import (
     colour_flicker,
+    contrast,
     face_colour,
     identity_flicker,
     jerk,
@@ -32,15 +33,22 @@ from omote.pipelines.cuts import Seen, mark_cuts, thumbnail
 Pixels = npt.NDArray[np.uint8]
 
 _NEAR = 0.5
-"""How far, in eye distances, the same face may be in the two films."""
+"""How far, in eye distances, the same face may be in the films."""
+_SAME = 0.8
+"""A face that is less alike itself before and after was swapped; coding and the watermark leave more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """Measures of one face along its track, or the means over several; see `omote.evaluation.steadiness`."""
+    """Measures of one face along its track; see `omote.evaluation.steadiness`.
+
+    Identity and colour are flicker of still stretches. The contrast says how much of `warped` is due to a
+    face with more detail: one that slides alike has as much more of it.
+    """
 
     jerk: float
     warped: float
+    contrast: float
     identity: float
     colour: float
 
@@ -54,7 +62,8 @@ class TrackPair:
         frames: how many there are.
         still: steps in which the head stands still.
         untouched: measures of the untouched film,
-        swapped: and of the swapped.
+        swapped: of the swapped,
+        recoded: and of the untouched one encoded anew, where there is such a film.
         likeness: (T,) cosine of the face before and after, frame by frame; low where it was swapped.
         place: middle of the first box, in pixels.
     """
@@ -64,17 +73,28 @@ class TrackPair:
     still: int
     untouched: Steadiness
     swapped: Steadiness
-    likeness: npt.NDArray[np.float64]
+    recoded: Steadiness | None
+    likeness: npt.NDArray[np.float64] = field(repr=False)
     place: tuple[float, float]
-    embeddings: npt.NDArray[np.float32] = field(repr=False)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the face is another one in the swapped film."""
+        return bool(np.median(self.likeness) < _SAME)
 
 
 def compare_films(
-    untouched: Path, swapped: Path, finder: FaceFinder, recogniser: Recogniser, least: int = 8
+    untouched: Path,
+    swapped: Path,
+    finder: FaceFinder,
+    recogniser: Recogniser,
+    least: int = 8,
+    recoded: Path | None = None,
+    progress: Callable[[int], None] = lambda frames: None,
 ) -> list[TrackPair]:
     """Measure all faces of a film before and after, in the order in which they appear.
 
-    A frame in which a face is not found in both films ends its track. Memory grows by about 12 kB for every
+    A frame in which a face is not found in all films ends its track. Memory grows by about 12 kB for every
     face of a frame.
 
     Args:
@@ -83,99 +103,104 @@ def compare_films(
         finder: finds the faces of both.
         recogniser: for flicker of identity.
         least: frames of a track that counts.
+        recoded: the untouched film encoded as the swapped one was, to tell the coder's share.
+        progress: told how many frames were looked at.
 
     Raises:
         InputError: a film cannot be read, or they have not the same frames.
     """
+    films = [untouched, swapped] if recoded is None else [untouched, swapped, recoded]
     tracker, last = Tracker(), None
     running: dict[int | None, _Track] = {}
     tracks: list[_Track] = []
-    for number, (pair, cut) in enumerate(_pairs(untouched, swapped)):
-        before, after = pair
-        faces = tracker.update(identify(recogniser, before, finder.find(before)), cut=cut)
-        others = identify(recogniser, after, finder.find(after))
-        for face in faces:
-            other = _nearest(face, others)
-            if other is None:
+    for number, (frames, cut) in enumerate(_together(films)):
+        first, *found = (identify(recogniser, frame, finder.find(frame)) for frame in frames)
+        for face in tracker.update(first, cut=cut):
+            seen = [face, *(other for faces in found if (other := _nearest(face, faces)) is not None)]
+            if len(seen) < len(films):
                 continue
             track = running.get(face.track)
             if track is None or track.last != number - 1:  # differences over time need neighbours
                 track = running[face.track] = _Track(number)
                 tracks.append(track)
-            track.add(number, (face, other), pair, last)
-        last = pair
+            track.add(number, seen, frames, last)
+        last = frames
+        progress(number + 1)
     return [track.measured() for track in tracks if track.last - track.first + 1 >= least]
 
 
-def _pairs(untouched: Path, swapped: Path) -> Iterator[tuple[tuple[Pixels, Pixels], bool]]:
-    """The frames of both films, and where the untouched one is cut."""
-    with VideoReader(untouched) as one, VideoReader(swapped) as other:
+def _together(films: Sequence[Path]) -> Iterator[tuple[list[Pixels], bool]]:
+    """The frames of all films, side by side, and where the first is cut."""
+    different = InputError(f"{films[1]}: has not the frames of {films[0]}")
+    with ExitStack() as stack:
+        first, *others = (stack.enter_context(VideoReader(film)) for film in films)
 
-        def together() -> Iterator[tuple[tuple[Pixels, Pixels], Seen]]:
-            for before in one:
-                after = next(other, None)
-                if after is None or after.pixels.shape != before.pixels.shape:
-                    raise InputError(f"{swapped}: has not the frames of {untouched}")
-                pixels = eight_bits(before.pixels), eight_bits(after.pixels)
+        def side_by_side() -> Iterator[tuple[list[Pixels], Seen]]:
+            for frame in first:
+                frames = [frame, *(after for other in others if (after := next(other, None)) is not None)]
+                pixels = [eight_bits(frame.pixels) for frame in frames]
+                if len(pixels) < len(films) or len({picture.shape for picture in pixels}) > 1:
+                    raise different
                 yield pixels, Seen([], thumbnail(pixels[0]))
-            if next(other, None) is not None:
-                raise InputError(f"{swapped}: has not the frames of {untouched}")
+            if any(next(other, None) is not None for other in others):
+                raise different
 
-        with closing(mark_cuts(together())) as marked:
+        with closing(mark_cuts(side_by_side())) as marked:
             for pixels, moment in marked:
                 yield pixels, moment.cut
 
 
 class _Track:
+    """A face that is seen in frames that follow each other; lists have an entry for each of the films."""
+
     def __init__(self, first: int) -> None:
         self.first = self.last = first
-        self._faces: list[tuple[Face, Face]] = []
+        self._faces: list[list[Face]] = []
         self._colours: list[list[npt.NDArray[np.float64]]] = []
-        self._warped: list[tuple[float, float]] = []
+        self._warped: list[list[float]] = []
+        self._contrast: list[list[float]] = []
 
     def add(
-        self,
-        number: int,
-        faces: tuple[Face, Face],
-        pair: tuple[Pixels, Pixels],
-        last: tuple[Pixels, Pixels] | None,
+        self, number: int, faces: list[Face], frames: Sequence[Pixels], last: Sequence[Pixels] | None
     ) -> None:
         hull = _hull(faces[0])
-        self._colours.append([face_colour(pixels, hull) for pixels in pair])
+        self._colours.append([face_colour(pixels, hull) for pixels in frames])
+        self._contrast.append([contrast(pixels, hull) for pixels in frames])
         if self._faces and last is not None:
-            guide = last[0], pair[0]
-            one, other = (warped_difference(last[n], pair[n], guide, hull) for n in range(2))
-            self._warped.append((one, other))
+            guide = last[0], frames[0]
+            pairs = zip(last, frames, strict=True)
+            self._warped.append([warped_difference(before, after, guide, hull) for before, after in pairs])
         self._faces.append(faces)
         self.last = number
 
     def measured(self) -> TrackPair:
-        untouched = [face for face, _ in self._faces]
-        points = np.array([_points(face) for face in untouched])
-        units = np.array([face.eye_distance for face in untouched])
-        still = still_steps(points, units)
-        embeddings = [np.array([faces[n].embedding for faces in self._faces]) for n in range(2)]
-        colours = np.array(self._colours)
-        warped = np.array(self._warped)
-        both = [
+        films = list(zip(*self._faces, strict=True))
+        shapes = [np.array([_points(face) for face in faces]) for faces in films]
+        units = np.array([face.eye_distance for face in films[0]])
+        still = still_steps(shapes[0], units)
+        embeddings = [np.array([face.embedding for face in faces]) for faces in films]
+        colours, warped = np.array(self._colours), np.array(self._warped)
+        contrasts = np.mean(self._contrast, axis=0)
+        untouched, swapped, *recoded = (
             Steadiness(
-                jerk(np.array([_points(faces[n]) for faces in self._faces]), units),
-                float(warped[:, n].mean()),
-                identity_flicker(embeddings[n], still),
-                colour_flicker(colours[:, n], still),
+                jerk=jerk(shapes[film], units),
+                warped=float(warped[:, film].mean()),
+                contrast=float(contrasts[film]),
+                identity=identity_flicker(embeddings[film], still),
+                colour=colour_flicker(colours[:, film], still),
             )
-            for n in range(2)
-        ]
-        box = untouched[0].box
+            for film in range(len(films))
+        )
+        box = films[0][0].box
         return TrackPair(
             self.first,
             len(self._faces),
             int(still.sum()),
-            both[0],
-            both[1],
+            untouched,
+            swapped,
+            recoded[0] if recoded else None,
             np.asarray((embeddings[0] * embeddings[1]).sum(1), np.float64),
             (float(box[[0, 2]].mean()), float(box[[1, 3]].mean())),
-            embeddings[1],
         )
 
 

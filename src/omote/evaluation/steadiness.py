@@ -86,6 +86,18 @@ def face_colour(pixels: npt.NDArray[np.uint8], hull: npt.ArrayLike) -> Array:
     return np.asarray(lab[inside].mean(0), np.float64)
 
 
+def contrast(pixels: npt.NDArray[np.uint8], hull: npt.ArrayLike) -> float:
+    """Mean gradient of the luma inside a polygon, in levels of 255 per pixel, of (H, W, 3) RGB uint8.
+
+    Two faces that slide alike have warped-frame differences in proportion to it.
+    """
+    (x0, y0), inside = _inside(pixels.shape, hull, margin=1)
+    part = np.ascontiguousarray(pixels[y0 : y0 + inside.shape[0], x0 : x0 + inside.shape[1]])
+    luma = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    across, down = (cv2.Sobel(luma, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    return float(np.hypot(across, down)[inside].mean())
+
+
 def warped_difference(
     before: npt.NDArray[np.uint8],
     after: npt.NDArray[np.uint8],

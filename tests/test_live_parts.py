@@ -25,7 +25,7 @@ from omote.pipelines.live_people import quick_mask, scaled
 from omote.pipelines.live_quality import LADDER, Governor, Latencies
 from omote.pipelines.live_settings import Controls, LiveSettings
 from omote.pipelines.live_sink import FileOutput, Outputs, StreamOutput, VirtualCamera, Window, has_windows
-from omote.pipelines.live_source import FilmCamera, Shot, Slot, even, open_camera
+from omote.pipelines.live_source import FilmCamera, Shot, Slot, even
 
 BLACK = np.zeros((96, 128, 3), np.uint8)
 
@@ -97,12 +97,12 @@ def test_a_film_begins_again_and_stops_when_told(film: Path):
 @pytest.mark.parametrize("name", ["missing.mp4", "77"])
 def test_a_camera_that_is_not_there_is_named(name: str):
     with pytest.raises(InputError, match=name):
-        open_camera(name)
+        LiveSettings(camera=name, window=True).open_camera()
 
 
 def test_a_photo_is_no_camera(source: Path):
     with pytest.raises(InputError, match="is a picture"):
-        open_camera(str(source))
+        LiveSettings(camera=str(source), window=True).open_camera()
 
 
 def test_odd_sides_lose_a_line():
@@ -339,6 +339,8 @@ def test_without_a_host_this_machine_alone_is_served(text: str, address: tuple[s
         ({"serve": "99999"}, "--serve '99999'"),
         ({"outputs": ("a.mp4", "b.mp4")}, "one file"),
         ({"window": True, "max_latency": 1}, "--max-latency 1 "),
+        ({"window": True, "camera": "screen:640x480"}, "screen:WIDTHxHEIGHT\\+X\\+Y"),
+        ({"window": True, "camera": "screen:640x8+0+0"}, "at least 16 x 16"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options: dict[str, object], words: str):

@@ -26,7 +26,11 @@ def live(
         ),
     ],
     camera: Annotated[
-        str, typer.Option(metavar="NUMBER|DEVICE|FILM", help="Camera, or a film that plays at its own pace.")
+        str,
+        typer.Option(
+            metavar="NUMBER|DEVICE|screen|FILM",
+            help="Camera, screen[:WxH+X+Y], or a film that plays at its own pace.",
+        ),
     ] = "0",
     serve: Annotated[
         str | None,

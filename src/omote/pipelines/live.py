@@ -23,7 +23,7 @@ from omote.pipelines.live_quality import LADDER, Governor, Latencies
 from omote.pipelines.live_record import Record
 from omote.pipelines.live_settings import Controls, LiveSettings, LiveStatus
 from omote.pipelines.live_sink import LiveOutput, live_info
-from omote.pipelines.live_source import Camera, Clock, Pixels, Shot, Slot, open_camera
+from omote.pipelines.live_source import Camera, Clock, Pixels, Shot, Slot
 from omote.pipelines.settings import SwapSettings
 from omote.pipelines.swap import refuse_overwriting
 
@@ -244,7 +244,7 @@ def swap_live(
     chosen = [Person(group, settings, networks, examination.source) for group in photos]
     looking = detectors(settings, networks)
     first = chosen[0].full
-    camera = open_camera(live.camera, loop=live.loop, max_pixels=settings.max_pixels)
+    camera = live.open_camera(settings.max_pixels)
     try:
         size = (camera.width, camera.height)
         provenance = examination.permit(live.place, live_info(size, camera.rate))

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omote.errors import UsageError
+from omote.media import MAX_PIXELS
 from omote.media.atomic import Publish
 from omote.pipelines.live_browser import Browser, parse_address
+from omote.pipelines.live_screen import Screen, ScreenCamera
 from omote.pipelines.live_sink import FileOutput, LiveOutput, Outputs, StreamOutput, VirtualCamera, Window
+from omote.pipelines.live_source import Camera, DeviceCamera, FilmCamera
 
 _NOWHERE = Path(os.devnull)
 
@@ -20,7 +23,8 @@ class LiveSettings:
     """Settings of live pictures. Every one is an option of `omote live`.
 
     Attributes:
-        camera: number of a camera, path of a device, or a film that plays at its own pace.
+        camera: number of a camera, path of a device, `screen`, `screen:WIDTHxHEIGHT+X+Y`, or a film that
+            plays at its own pace.
         loop: whether such a film begins again at its end.
         mirror: whether pictures are mirrored, as one knows oneself.
         max_latency: milliseconds from capture to output; older pictures are dropped, and quality steps down
@@ -46,6 +50,7 @@ class LiveSettings:
     def __post_init__(self) -> None:
         if not 10 <= self.max_latency <= 5000:
             raise UsageError(f"--max-latency {self.max_latency:g} is outside 10..5000 milliseconds")
+        Screen.parse(self.camera)
         if self.serve is not None:
             parse_address(self.serve)
         if sum("://" not in output for output in self.outputs) > 1:
@@ -76,6 +81,24 @@ class LiveSettings:
         if not people or not all(people):
             raise UsageError("give a photo of the person: omote live SOURCE... --serve 8765")
         return [[Path(photo) for photo in photos] for photos in people]
+
+    def open_camera(self, max_pixels: int = MAX_PIXELS) -> Camera:
+        """Open the camera that is named.
+
+        Args:
+            max_pixels: of a picture, at most.
+
+        Raises:
+            UsageError: the screen cannot be grabbed on this machine.
+            InputError: there is no such thing.
+        """
+        if self.camera.isdecimal():
+            return DeviceCamera(int(self.camera))
+        if (screen := Screen.parse(self.camera)) is not None:
+            return ScreenCamera(screen, max_pixels=max_pixels)
+        if self.camera_path.is_char_device():
+            return DeviceCamera(self.camera)
+        return FilmCamera(self.camera_path, loop=self.loop, max_pixels=max_pixels)
 
     def open_outputs(self, size: tuple[int, int], rate: float, publish: Publish) -> LiveOutputs:
         """Open all outputs; if one cannot be opened, none stays open.

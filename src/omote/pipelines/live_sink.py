@@ -86,7 +86,7 @@ class StreamOutput:
     """A stream to a server or player: RTMP as FLV, SRT and UDP as MPEG-TS, H.264 without delay.
 
     Raises:
-        UsageError: another protocol.
+        UsageError: another protocol, or one that this FFmpeg was built without, as SRT is in PyAV's wheels.
         InputError: nobody answers there.
     """
 
@@ -105,6 +105,10 @@ class StreamOutput:
             stream.time_base = stream.codec_context.time_base = Fraction(1, _TICKS)
             stream.codec_context.gop_size = 2 * round(rate)
             self._container.start_encoding()
+        except av.ProtocolNotFoundError:
+            raise UsageError(
+                f"{url}: this PyAV was built without that protocol; use rtmp:// or udp://"
+            ) from None
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{url}: cannot stream there ({reason(error)})") from None
         self._stream, self._last = stream, -1

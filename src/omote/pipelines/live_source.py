@@ -188,20 +188,6 @@ class DeviceCamera:
         self._stopped.set()
 
 
-def open_camera(name: str, *, loop: bool = False, max_pixels: int = MAX_PIXELS) -> Camera:
-    """Open what a user names: the number of a camera, the path of a device, or a film.
-
-    Raises:
-        InputError: there is no such thing.
-    """
-    if name.isdecimal():
-        return DeviceCamera(int(name))
-    path = Path(name)
-    if path.is_char_device():
-        return DeviceCamera(name)
-    return FilmCamera(path, loop=loop, max_pixels=max_pixels)
-
-
 def even(pixels: Pixels) -> Pixels:
     """Without the last row or column where there is an odd number of them: encoders halve colours."""
     return pixels[: pixels.shape[0] & ~1, : pixels.shape[1] & ~1]

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from omote.compose.adapting import NO_WIDER, ShapeFit, fitted
 from omote.compose.areas import Area, area_mask
 from omote.compose.mask_settings import MaskSettings
 from omote.compose.masks import box_mask, soften_inside
@@ -28,17 +29,24 @@ class Masking:
     Args:
         settings: what is asked for.
         maskers: the networks that it asks for, as `omote.compose.parsers.open_maskers` gives them.
+        fit: fits the engine's masks to the shapes of the new faces; they stay as they are unless given.
 
     Raises:
         ValueError: these are not as many networks as the settings ask for.
     """
 
-    def __init__(self, settings: MaskSettings | None = None, maskers: Sequence[Masker] = ()) -> None:
+    def __init__(
+        self,
+        settings: MaskSettings | None = None,
+        maskers: Sequence[Masker] = (),
+        fit: ShapeFit | None = None,
+    ) -> None:
         self.settings = settings or MaskSettings()
         wanted = len(self.settings.occlusion) + (self.settings.regions is not None)
         if len(maskers) != wanted:
             raise ValueError(f"the mask settings ask for {wanted} networks, {len(maskers)} were given")
         self._maskers = tuple(maskers)
+        self._fit = fit
 
     def mask(self, target: Crop, swapped: Array, engine: Array) -> Array:
         """Return the mask of one crop; see `masks`."""
@@ -49,9 +57,11 @@ class Masking:
     ) -> list[Array]:
         """Return where the new faces show.
 
-        The minimum of the engine's mask, the box, and all that was asked for. Only the last is grown and
-        softened: the engine knows its own edges, and growing its holes (eyes, mouth) would swallow the face.
-        The networks see the crops in one batch, and none that would stay empty whatever they say.
+        The minimum of the engine's mask, the box, and all that was asked for. The engine's mask is fitted to
+        the shape of the new face; so is what networks take for the old face, as far as the new jaw is wider.
+        `grow` and `blur` act on what was asked for alone: the engine knows its own edges, and growing its
+        holes (eyes, mouth) would swallow the face. The networks see the crops in one batch, and none that
+        would stay empty whatever they say.
 
         Args:
             targets: crops as they were cut.
@@ -59,11 +69,16 @@ class Masking:
             engine: (N, N) float32 in 0..1 each, where the engine vouches for its pixels.
 
         Returns:
-            (N, N) float32 in 0..1 each, exactly 0 at the crop's border and wherever the engine's mask is.
+            (N, N) float32 in 0..1 each, exactly 0 at the crop's border and wherever the engine's mask, as
+            it was fitted, is.
 
         Raises:
             UsageError: areas are asked for, and a face has no landmarks that tell them.
         """
+        wider = self._wider(targets, swapped)
+        engine = [
+            fitted(mask, crop.face, more) for mask, crop, more in zip(engine, targets, wider, strict=True)
+        ]
         fences = [np.minimum(mask, self._fence(crop)) for mask, crop in zip(engine, targets, strict=True)]
         shapes = [self._drawn(crop) for crop in targets]
         alive = [i for i, fence in enumerate(fences) if np.minimum(fence, shapes[i]).any()]
@@ -72,8 +87,15 @@ class Masking:
                 to_float(targets[i].pixels) if masker.looks_at == "target" else swapped[i] for i in alive
             ]
             for index, found in zip(alive, masker.mask(looked), strict=True):
-                shapes[index] = np.minimum(shapes[index], found)
+                more = np.maximum(wider[index], 0) if masker.looks_at == "target" else NO_WIDER
+                shapes[index] = np.minimum(shapes[index], fitted(found, targets[index].face, more))
         return [np.minimum(fence, self._adjusted(mask)) for fence, mask in zip(fences, shapes, strict=True)]
+
+    def _wider(self, targets: Sequence[Crop], swapped: Sequence[Array]) -> list[Array]:
+        """How much wider the new faces are; not at all if nothing compares them."""
+        if self._fit is None:
+            return [NO_WIDER] * len(targets)
+        return self._fit.wider(targets, swapped)
 
     def _fence(self, crop: Crop) -> Array:
         """The box, less what is kept of the target: nothing grows beyond."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from omote.compose import Masking, parse_padding
+from omote.compose.adapting import ShapeFit
 from omote.compose.parsers import open_maskers
 from omote.compose.restore import EDGE
 from omote.compose.restorers import Restorer, open_restorer
@@ -121,7 +122,12 @@ def make_masking(settings: SwapSettings, networks: Networks) -> tuple[Masking, M
     """
     asked = settings.masking
     maskers = open_maskers(asked, networks)
-    return Masking(asked, maskers), Masking(replace(asked, box=True, edge=max(asked.edge, EDGE)), maskers)
+    fit = None
+    if settings.mask_adapt and str(settings.swapper) != MESH_ENGINE:  # it keeps the shape of the target
+        fit = ShapeFit(FaceMesh(networks.open("omote-mesh", "landmarks")))
+    return Masking(asked, maskers, fit), Masking(
+        replace(asked, box=True, edge=max(asked.edge, EDGE)), maskers
+    )
 
 
 def make_restorer(settings: SwapSettings, networks: Networks) -> Restorer | None:

@@ -51,7 +51,7 @@ class Person:
             seen.append(source)
 
         self.full = Job(photos, settings, networks=networks, watch=look)
-        plain = replace(settings, mask=quick_mask(settings.mask))
+        plain = replace(settings, mask=quick_mask(settings.mask), mask_adapt=False)
         self.quick = Job(photos, plain, self.full.swapper, networks)
         for job in (self.full, self.quick):  # the first run of a network takes much longer than the others
             job.swap(seen[0].pixels, [seen[0].face])

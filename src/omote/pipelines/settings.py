@@ -104,6 +104,7 @@ class SwapSettings(PeopleSettings):
         mask_padding: percent left out of the box: one number, or top,right,bottom,left.
         mask_grow: percent of the crop by which the mask grows; shrinks when negative.
         mask_blur: percent of the crop over which the mask's edge is softened.
+        mask_adapt: whether the edge follows the shape of the new face where a swapper changes it.
         restore: network that makes the new face sharp: a name of the catalogue, or a file.
         restore_blend: how much of the restored face is laid over, 0..1.
         restore_weight: fidelity of the restorer, 0..1, where it takes one.
@@ -144,6 +145,7 @@ class SwapSettings(PeopleSettings):
     mask_padding: str = "0"
     mask_grow: float = 0.0
     mask_blur: float = 0.0
+    mask_adapt: bool = True
     restore: str | Path | None = None
     restore_blend: float = 0.8
     restore_weight: float | None = None

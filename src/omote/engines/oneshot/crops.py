@@ -117,10 +117,18 @@ class CropNetwork:
         return [
             SwappedCrop(
                 leave(planes, self.settings.output, self.settings.bgr),
-                face_mask(crop.face, crop.size) if mask is None else within_crop(_mask_of(mask)),
+                self._mask_of(crop, mask),
             )
             for planes, mask, crop in zip(joined, masks, crops, strict=True)
         ]
+
+    @staticmethod
+    def _mask_of(crop: Crop, own: Array | None) -> Array:
+        """The network's own mask as far as it lies on the face (some change hair, too), or the face."""
+        if own is None:
+            return face_mask(crop.face, crop.size)
+        mask = within_crop(_plane(own))
+        return mask if crop.face.mesh is None else np.minimum(mask, face_mask(crop.face, crop.size))
 
     def _planes(self, crop: Crop) -> Array:
         """(3, N, N) as the network wants it."""
@@ -136,7 +144,7 @@ def leave(planes: npt.NDArray[Any], output: Range, bgr: bool = False) -> Array:
     return np.asarray(cv2.merge([channel.clip(0, 1) for channel in channels]), np.float32)
 
 
-def _mask_of(planes: Array) -> Array:
+def _plane(planes: Array) -> Array:
     """(1, N, N) as a network gives it → (N, N), clipped to 0..1."""
     return np.asarray(planes[0].clip(0, 1), np.float32)
 

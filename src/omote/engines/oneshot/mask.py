@@ -4,14 +4,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import box_mask, hull_mask
+from omote.compose import box_mask, hull_mask, smooth_step
 from omote.faces.face import Face
 from omote.faces.topology import FACE_OVAL
 
 Array = npt.NDArray[np.float32]
 
 _GROW = 0.2
-"""How far beyond the face oval the network is believed, in eye distances: its edge, not the hair."""
+"""How far beyond the face oval the network is believed, in eye distances: its edge, and room below the chin
+for a mouth that opens wider than the target's. At the top of the forehead, where hair begins, it is 0."""
 
 _FEATHER = 0.4
 """Width of the soft edge, in eye distances."""
@@ -26,6 +27,8 @@ _LARGEST = 256
 def face_mask(face: Face, size: int) -> Array:
     """Soft mask of the face in its crop: the grown oval of its mesh, or the crop itself if it has none.
 
+    It follows the chin, with some room below, and fades towards the hairline.
+
     Args:
         face: in pixels of the crop.
         size: side of the crop in pixels.
@@ -38,10 +41,21 @@ def face_mask(face: Face, size: int) -> Array:
     small = min(size, _LARGEST)
     oval = (face.mesh[FACE_OVAL, :2] + 0.5) * (small / size) - 0.5
     unit = face.eye_distance * small / size
-    mask = hull_mask(oval, small, _GROW * unit, _FEATHER * unit)
+    mask = hull_mask(_grown(oval, unit), small, 0, _FEATHER * unit)
     if small < size:
         mask = np.asarray(cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
     return within_crop(mask)
+
+
+def _grown(oval: Array, unit: float) -> Array:
+    """Move the points of the oval outwards, those of the forehead the less the higher they are."""
+    middle, top = oval.mean(0), oval[0]
+    up = (top - middle) / max(float(np.linalg.norm(top - middle)), 1e-6)
+    height = (oval - middle) @ up / max(float(np.linalg.norm(top - middle)), 1e-6)
+    outwards = oval - middle
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
+    room = _GROW * unit * (1 - smooth_step((height - 0.3) / 0.6))
+    return np.asarray(oval + outwards * room[:, None], np.float32)
 
 
 def within_crop(mask: Array) -> Array:

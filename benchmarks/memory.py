@@ -1,13 +1,13 @@
-"""Peak memory and pace of a film swap: does it grow with the length, or behind a slow encoder; does it slow down?
+"""Peak memory and pace of a film swap: do they change with the length, or behind a slow encoder?
 
     python benchmarks/memory.py [--frames 150 1500] [--slow-frames 30 120] [--size 1280x720] [--threads N]
 
 Each figure is the peak resident memory (VmHWM) of a process of its own that swaps the demo film, played again
 and again. The second table is for VP9 at --preset veryslow, where the encoder is by far the slowest stage.
 
-End / start: frames a second in the last tenth of the film over those in its first tenth, by the wall clock and
-by the processor time of the process, which other programs disturb less. The pictures repeat, so both tenths
-are the same work. A film made in segments is gone through twice, and both passes are counted.
+End / start: frames a second in the last tenth of the film over those in its first tenth, by the wall clock
+and by the processor time of the process, which other programs disturb less. The pictures repeat, so both
+tenths are the same work. A film made in segments is gone through twice, and both passes are counted.
 """
 
 import argparse
@@ -49,7 +49,7 @@ print(json.dumps([report.frames, report.seconds, peak / 1024, times]))
 
 @dataclass(frozen=True)
 class Run:
-    """One swap: frames, seconds, peak memory in MiB; pace at the end over that at the start, by two clocks."""
+    """A swap: frames, seconds, peak memory in MiB; pace at the end over that at the start."""
 
     frames: int
     seconds: float
@@ -98,7 +98,8 @@ def table(title: str, lengths: list[int], base: Path, suffix: str, settings: dic
         first = run.memory if first is None else first
         pace = f"{run.wall:.3f} | {run.work:.3f}" if run.frames >= _LONG else "|"
         print(
-            f"| {run.frames} | {run.seconds:.1f} | {run.memory:.0f} MiB | {run.memory - first:+.0f} MiB | {pace} |",
+            f"| {run.frames} | {run.seconds:.1f} | {run.memory:.0f} MiB | {run.memory - first:+.0f} MiB "
+            f"| {pace} |",
             flush=True,
         )
 

@@ -18,7 +18,9 @@ HARMS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize(("harm", "told"), zip(HARMS, ("cannot be read", "damaged", "damaged"), strict=True))
+@pytest.mark.parametrize(
+    ("harm", "told"), [*zip(HARMS, ("cannot be read", "damaged", "damaged"), strict=True)]
+)
 def test_a_piece_that_is_harmed_before_the_pieces_are_joined(
     harm: str,
     told: str,

@@ -8,7 +8,7 @@ import pytest
 
 from omote.demo import portraits
 from omote.engines.mesh import MeshSwapper, open_cover_parser
-from omote.engines.mesh.cover import bare_skin
+from omote.engines.mesh.cover import bare_and_covered
 from omote.engines.mesh.texture import mesh_identity
 from omote.engines.swapper import Source
 from omote.faces.align import align
@@ -36,7 +36,7 @@ def with_spots(face: Face, *points: int, seed: int = 1) -> np.ndarray:
     pixels = painted(face, seed)
     for point in points:
         x, y = face.mesh[point, :2].round().astype(int)
-        cv2.circle(pixels, (int(x), int(y)), 12, GREEN, -1)
+        cv2.circle(pixels, (int(x), int(y)), 26, GREEN, -1)
     return pixels
 
 
@@ -101,26 +101,37 @@ def test_omote_parse_finds_the_glasses_of_a_portrait(portrait):
     identity = mesh_identity([portrait], open_cover_parser(Networks()))
     assert identity.bare is not None
     scale = len(identity.bare) / len(identity.levels[0])
-    points = {"under an eye": 119, "under the other": 348, "nose": 4, "lip": 0, "cheek": 205, "chin": 199}
+    points = {
+        "under an eye": 119,
+        "under the other": 348,
+        "nose": 4,
+        "lip": 0,
+        "mouth corner": 61,
+        "chin": 199,
+    }
     bare = {}
     for name, point in points.items():
         x, y = ((identity.mesh[point, :2] + 0.5) * scale - 0.5).round().astype(int)
         bare[name] = identity.bare[y, x]
     assert max(bare["under an eye"], bare["under the other"]) < 0.1
-    assert min(bare[name] for name in ("nose", "lip", "cheek", "chin")) > 0.9
+    assert min(bare[name] for name in ("nose", "lip", "mouth corner", "chin")) > 0.9
 
 
-def test_cover_is_sought_in_the_mirror_too():
-    class LeftOnly:
+def test_one_look_makes_skin_unsure_and_both_make_it_covered():
+    class LeftAndTop:
         looks_at = "result"
 
         def mask(self, crops):
             found = [np.ones(crop.shape[:2], np.float32) for crop in crops]
             for mask in found:
                 mask[:, : len(mask) // 4] = 0
+                mask[: len(mask) // 4] = 0
             return found
 
-    bare = bare_skin(np.zeros((512, 512, 3), np.float32), LeftOnly())
-    np.testing.assert_array_equal(bare, bare[:, ::-1])
-    assert bare[128, 40] == 0 == bare[128, 215]
-    assert bare[128, 128] == 1
+    bare, covered = bare_and_covered(np.zeros((512, 512, 3), np.float32), LeftAndTop())
+    for found in (bare, covered):
+        np.testing.assert_allclose(found, found[:, ::-1], atol=1e-5)
+    assert (bare[128, 40], covered[128, 40]) == (0, 0), "seen on the left, and not in the mirror"
+    assert (bare[30, 128], covered[30, 128].round(2)) == (0, 1), "seen at the top by both"
+    assert (bare[128, 128], covered[128, 128]) == (1, 0)
+    assert (np.minimum(bare, covered) == 0).all()

@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.compose.mask_settings import PARSER
+from omote.compose.masks import soften_inside
 from omote.compose.parsers import PARSERS, Masker
 from omote.compose.tensors import resized
 from omote.zoo import Networks
@@ -32,23 +33,28 @@ def open_cover_parser(networks: Networks) -> Masker:
     return PARSERS[network.card.adapter](network, _BARE)
 
 
-def bare_skin(texture: Array, parser: Masker) -> Array:
-    """Where nothing covers the skin; the face is looked at as it is and mirrored, and either may find cover.
+def bare_and_covered(texture: Array, parser: Masker) -> tuple[Array, Array]:
+    """Where the skin is surely bare, and where it is surely covered; between them nothing is sure.
+
+    The face is looked at as it is and mirrored. What one look finds is not bare, what both find is covered.
 
     Args:
         texture: (N, N, 3) float32 RGB in 0..1, the face upright in its middle.
         parser: as `open_cover_parser` gives it.
 
     Returns:
-        (256, 256) float32 in 0..1 over the same square, with soft edges beside what was found.
+        Both (256, 256) float32 in 0..1 over the same square, with soft edges on their inner sides.
     """
     border = round(_BORDER * _SIDE)
     middle = np.ascontiguousarray(resized(texture, _SIDE)[border:-border, border:-border])
     here, mirrored = parser.mask([middle, np.ascontiguousarray(middle[:, ::-1])])
-    bare = np.ones((_SIDE, _SIDE), np.float32)
-    bare[border:-border, border:-border] = np.minimum(here, mirrored[:, ::-1])
-    opened = cv2.morphologyEx(bare, cv2.MORPH_OPEN, _disc(_SPECK), borderValue=1)
-    return np.asarray(cv2.erode(opened, _disc(_SPREAD), borderValue=1), np.float32)
+    looks = np.pad(
+        np.stack([here, mirrored[:, ::-1]]), ((0, 0), (border,) * 2, (border,) * 2), constant_values=1
+    )
+    opened = cv2.morphologyEx(looks.min(0), cv2.MORPH_OPEN, _disc(_SPECK))
+    bare = np.asarray(cv2.erode(opened, _disc(_SPREAD)), np.float32)
+    deep = 1 - np.asarray(cv2.dilate(looks.max(0), _disc(_SPREAD)), np.float32)
+    return bare, soften_inside(deep, _SPREAD * _SIDE / 2)
 
 
 def _disc(radius: float) -> npt.NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from omote.compose import full_scale, hull_mask, match_colour, smooth_step
 from omote.compose.parsers import Masker
 from omote.compose.tensors import resized
-from omote.engines.mesh.cover import bare_skin
+from omote.engines.mesh.cover import bare_and_covered
 from omote.engines.mesh.raster import interpolate
 from omote.engines.swapper import Source
 from omote.errors import UsageError
@@ -104,12 +104,15 @@ def mesh_identity(sources: Sequence[Source], parser: Masker | None = None) -> Me
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Texture:
-    """One photo of a person: pixels (N, N, 3), mesh in them, facing (478,), bare (N, N)."""
+    """One photo of a person: pixels (N, N, 3), mesh in them, facing (478,), and where its skin is surely bare
+    and surely covered, (N, N) each.
+    """
 
     pixels: Array
     mesh: Array
     facing: Array
     bare: Array
+    covered: Array
 
     def carried(self, mesh: Array, size: int) -> tuple[Array, Array, Array]:
         """Bring it to another mesh in a square of `size` pixels: pixels, how squarely each was seen (0 beside
@@ -132,8 +135,10 @@ class _Texture:
         """The same face with left and right exchanged."""
         mesh = self.mesh[MIRROR]
         mesh[:, 0] = len(self.pixels) - 1 - mesh[:, 0]
-        pixels, bare = np.ascontiguousarray(self.pixels[:, ::-1]), np.ascontiguousarray(self.bare[:, ::-1])
-        return _Texture(pixels, mesh, self.facing[MIRROR], bare)
+        pixels, bare, covered = (
+            np.ascontiguousarray(image[:, ::-1]) for image in (self.pixels, self.bare, self.covered)
+        )
+        return _Texture(pixels, mesh, self.facing[MIRROR], bare, covered)
 
 
 def _texture(source: Source, parser: Masker | None) -> _Texture:
@@ -151,16 +156,11 @@ def _texture(source: Source, parser: Masker | None) -> _Texture:
     mesh = move(source.face, matrix).mesh
     assert mesh is not None
     pixels = crop.astype(np.float32) / full_scale(crop.dtype)
-    bare = np.ones((size, size), np.float32)
+    bare, covered = np.ones((size, size), np.float32), np.zeros((size, size), np.float32)
     if parser is not None:
-        bare = _under(resized(bare_skin(pixels, parser), size), mesh)
-    return _Texture(pixels, mesh, facing(mesh), bare)
-
-
-def _under(bare: Array, mesh: Array) -> Array:
-    """What is bare, or beside the face, where it does not matter."""
-    beside = hull_mask(mesh[FACE_OVAL, :2], len(bare)) == 0
-    return np.where(beside, np.float32(1), bare)
+        bare, covered = (resized(found, size) for found in bare_and_covered(pixels, parser))
+        bare[hull_mask(mesh[FACE_OVAL, :2], size) == 0] = 1  # beside the face it does not matter
+    return _Texture(pixels, mesh, facing(mesh), bare, covered)
 
 
 def _averaged(layout: _Texture, others: Sequence[_Texture]) -> tuple[Array, Array]:
@@ -183,8 +183,9 @@ def _completed(texture: _Texture) -> tuple[Array, Array]:
     moved, _, other = texture.mirrored().carried(texture.mesh, len(texture.pixels))
     # The two halves seldom stand in the same light.
     moved = match_colour(moved, texture.pixels, other * texture.bare, "light")
-    taken = ((1 - texture.bare) * other)[..., None]
-    return texture.pixels + taken * (moved - texture.pixels), np.maximum(texture.bare, other)
+    taken = np.minimum(texture.covered, 1 - texture.bare) * other
+    pixels = texture.pixels + taken[..., None] * (moved - texture.pixels)
+    return pixels, np.maximum(texture.bare, taken)
 
 
 def _pyramid(pixels: Array) -> tuple[Array, ...]:

@@ -18,11 +18,11 @@ from typing import Any, Self
 
 from omote.errors import InputError, OmoteError
 from omote.media.atomic import AtomicFile
-from omote.media.sealed import SealedFile
 from omote.media.sniff import reason
 from omote.pipelines.cluster_reach import first_line
 from omote.pipelines.cluster_session import Assignment, Session, finished, require_same_software
 from omote.pipelines.job_description import fingerprint, software
+from omote.pipelines.job_folder import whole
 from omote.pipelines.segments import FilmOrder, Task
 from omote.pipelines.settings import SwapSettings
 from omote.zoo.devices import Device
@@ -195,7 +195,7 @@ class ClusterWorkers:
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except ActorDiedError as error:  # for good: it cannot even be made
             raise self._blame(first_line(error)) from None
-        except (RayError, _Damaged):
+        except RayError:
             if task is not None:
                 self._lose(task)
             self._begin(worker)
@@ -212,15 +212,17 @@ class ClusterWorkers:
     def _accept(self, task: Task, frames: int, content: bytes | None) -> None:
         path = finished(self._folder, task)
         if content is not None:
-            with AtomicFile(path) as file:
-                try:
-                    file.path.write_bytes(content)
-                except OSError as error:
-                    raise InputError(f"{path}: cannot be written ({reason(error)})") from None
-                try:
-                    SealedFile(file.path).require_whole()
-                except InputError:
-                    raise _Damaged from None
+            file = AtomicFile(path)
+            try:
+                file.path.write_bytes(content)
+                if whole(file.path) is None:  # damaged on the way
+                    self._lose(task)
+                    return
+                file.commit()
+            except OSError as error:
+                raise InputError(f"{path}: cannot be written ({reason(error)})") from None
+            finally:
+                file.discard()
         self._made.append(path)
         self._frames += frames
 
@@ -281,10 +283,6 @@ class ClusterWorkers:
             ray.kill(worker.actor)
         self._workers.clear()
         self._assignment.probe[0].unlink(missing_ok=True)
-
-
-class _Damaged(Exception):
-    """What a worker sent is not what it made."""
 
 
 def _places(settings: SwapSettings) -> tuple[dict[str, int], int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omote.errors import InputError
 from omote.media.atomic import AtomicFile
+from omote.media.sniff import reason
 from omote.zoo.exclusive import exclusive
 
 try:
@@ -40,7 +41,7 @@ class NodeFiles:
             self._root.mkdir(mode=0o700, exist_ok=True)
             owner = self._root.lstat()
         except OSError as error:
-            raise InputError(f"{self._root}: cannot be made ({error.strerror})") from None
+            raise InputError(f"{self._root}: cannot be made ({reason(error)})") from None
         if self._root.is_symlink() or owner.st_uid != os.getuid():
             raise InputError(f"{self._root}: belongs to somebody else: remove it")
         self.path = self._root / job
@@ -59,13 +60,9 @@ class NodeFiles:
         path = self.path / name
         with exclusive(self.path / f"{name}.lock"):
             if not path.exists():
-                with AtomicFile(path) as file, file.path.open("wb") as copy:
-                    try:
-                        for part in parts:
-                            copy.write(part)
-                        copy.flush()
-                    except OSError as error:
-                        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+                with AtomicFile(path) as file:
+                    for part in parts:
+                        _append(file.path, part)
         return path
 
     def leave(self) -> None:
@@ -73,6 +70,14 @@ class NodeFiles:
         with exclusive(self._root / "lock"):
             os.close(self._held)
             _sweep(self._root)
+
+
+def _append(path: Path, part: bytes) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(part)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from None
 
 
 def _sweep(root: Path) -> None:

@@ -44,6 +44,10 @@ class Assignment:
     networks: dict[str, str]
 
 
+class Stopped(Exception):
+    """The job was given up."""
+
+
 class Session:
     """What an actor of Ray does: `begin`, `fetch` if it has to, then tasks with networks that stay open.
 
@@ -74,6 +78,8 @@ class Session:
 
     def fetch(self, shipment: Sequence[Parts]) -> None:
         """Copy all inputs, in the order of the assignment, and give back what is made by value."""
+        if self._copies is not None:
+            return
         self._copies = NodeFiles(self._given.probe[1])
         self._copied = {
             path: self._copies.add(f"{number}{path.suffix}", _received(parts))
@@ -94,6 +100,7 @@ class Session:
             OmoteError: what the task raises; see `SegmentWork`.
         """
         with self._busy:
+            self._require_wanted()
             self._frames = 0
             try:
                 if self._work is None:
@@ -123,8 +130,11 @@ class Session:
 
     def _tick(self) -> None:
         self._frames += 1
+        self._require_wanted()
+
+    def _require_wanted(self) -> None:
         if self._stop.is_set():
-            raise InterruptedError
+            raise Stopped
 
     def _open(self) -> Job:
         job = Job(self._order.sources, self._order.settings)
@@ -151,9 +161,9 @@ def require_same_software(wanted: dict[str, str], there: dict[str, str], node: s
     """Raise InputError where a node has other software; pixels depend on it."""
     for name, version in wanted.items():
         if there.get(name) != version:
+            found = f"{name} {there[name]}" if name in there else f"no {name}"
             raise InputError(
-                f"node {node}: has {there.get(name, 'no')} {name}, this machine {version}; install the same "
-                "on every node"
+                f"node {node}: has {found}, this machine {version}; install the same on every node"
             )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from omote.media import VideoReader, VideoWriter
 from tests.conftest import Command
+from tests.media_files import make_film
 
 FRAMES = 10
 
@@ -70,6 +71,7 @@ def test_flicker_is_found_in_a_lossless_film_which_is_compared_with_one_only(
         ("--swapped a.mp4", 2, "--film and --swapped belong together"),
         ("--film a.mp4 --swapped b.mp4 --data faces", 2, "--film is no set of faces"),
         ("--film a.mp4 --swapped b.mp4", 3, "a.mp4"),
+        ("--film {blank} --swapped {blank}", 4, "no face is seen for 8 frames"),
         ("--film {short} --swapped {longer}", 3, "longer.mp4: has not the frames of"),
         ("--film {short} --swapped {short} --judge nobody", 2, "nobody"),
         ("--film {short} --swapped {short} --quality 101", 2, "--quality must be between 0 and 100"),
@@ -81,8 +83,8 @@ def test_flicker_is_found_in_a_lossless_film_which_is_compared_with_one_only(
 def test_what_is_wrong_is_told_in_one_line(
     omote: Command, film: Path, short: Path, tmp_path: Path, words: str, code: int, message: str
 ):
-    longer = tmp_path / "longer.mp4"
+    longer, blank = tmp_path / "longer.mp4", make_film(tmp_path / "blank.mp4", count=9)
     longer.symlink_to(film)
-    done = omote("evaluate", *words.format(short=short, longer=longer).split())
+    done = omote("evaluate", *words.format(short=short, longer=longer, blank=blank).split())
     assert (done.code, done.err.count("\n")) == (code, 1), done.err
     assert message in done.err

@@ -36,6 +36,8 @@ _NEAR = 0.5
 """How far, in eye distances, the same face may be in the films."""
 _SAME = 0.8
 """A face that is less alike itself before and after was swapped; coding and the watermark leave more."""
+LEAST = 8
+"""Frames of a track that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def compare_films(
     swapped: Path,
     finder: FaceFinder,
     recogniser: Recogniser,
-    least: int = 8,
+    least: int = LEAST,
     recoded: Path | None = None,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> list[TrackPair]:

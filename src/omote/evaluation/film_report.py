@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from omote._version import __version__
-from omote.evaluation.film_pair import Steadiness, TrackPair, compare_films
+from omote.errors import NoFaceError
+from omote.evaluation.film_pair import LEAST, Steadiness, TrackPair, compare_films
 from omote.evaluation.judges import Used, used
 from omote.evaluation.report import PROTOCOL
 from omote.faces.identity import RECOGNISERS
@@ -123,6 +124,7 @@ def evaluate_film(
 
     Raises:
         InputError: a film cannot be read, or they have not the same frames.
+        NoFaceError: no face is seen in both for a while.
         UsageError: a network of that name or such a preset does not exist, or the quality is outside 0..100.
         ModelError: a network is not on this machine, or does not meet its contract.
     """
@@ -139,6 +141,8 @@ def evaluate_film(
             recoded=recoded,
             progress=lambda frames: report(Progress(frames, total)),
         )
+    if not tracks:
+        raise NoFaceError(f"{swapped}: no face is seen for {LEAST} frames here and in {untouched}")
     return FilmReport(untouched, swapped, tracks, [used("recogniser", network)])
 
 

@@ -127,7 +127,8 @@ def test_interrupted_on_the_command_line(
     nodes: Nodes, source: Path, film: Path, tmp_path: Path, omote: Command
 ):
     out = tmp_path / "out.mp4"
-    process = start("swap", source, film, "-o", out, *OPTIONS, "--cluster", nodes.address)
+    surroundings = os.environ | {"RAY_ADDRESS": nodes.address}
+    process = start("swap", source, film, "-o", out, *OPTIONS, "--cluster", "auto", env=surroundings)
     folder = JobFolder(job_path(out))
     while not (folder.begun() and folder.counts()[0]):
         assert process.poll() is None, process.communicate()

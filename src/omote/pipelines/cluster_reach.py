@@ -47,7 +47,9 @@ def reached(address: str | None) -> Iterator[None]:
     with _quiet():
         try:
             with _signals_kept():
-                ray.init(found, log_to_driver=False, logging_level="critical")
+                # Asked for by that name, it is joined with the token that lies here, if it wants one.
+                join = "auto" if address == "auto" else found
+                ray.init(join, log_to_driver=False, logging_level="critical")
         except (Exception, SystemExit) as error:  # whatever Ray says of versions and nodes
             ray.shutdown()
             raise InputError(f"--cluster {address}: cannot be joined ({first_line(error)})") from None

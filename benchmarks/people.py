@@ -16,7 +16,8 @@ too, beside the untouched film and (in brackets) that film coded in the same way
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,7 @@ from omote.media import VideoReader, open_image
 from omote.pipelines import PeopleSettings, SwapSettings, make_finder, open_networks, swap_file
 from omote.pipelines.choose import make_recogniser
 from omote.pipelines.clock import StageClock
-from omote.pipelines.people import people_of, see
+from omote.pipelines.people import Person, people_of, see
 from omote.pipelines.search import see_film
 
 SOURCES = ("fakerjs_male_74.jpg", "fakerjs_female_3.jpg")
@@ -50,7 +51,7 @@ PLACES: dict[str, Callable[[int, float, float], int]] = {
 CHANGED = 4.0
 """Mean change of a face's middle, of 255, from which on it counts as swapped; a watermark leaves less."""
 CLIPS = (*(f"liveportrait_d{number}.mp4" for number in (10, 12, 14, 18, 19, 20)), "intel_asl_walk.mkv")
-LEVELS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+LEVELS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
 class Room:
@@ -100,33 +101,38 @@ def likeness(shared: Path, room: Room) -> None:
         )
 
 
-def found_people(film: Path, room: Room) -> tuple[list[set[int]], int]:
-    """The people seen in each frame of a film, and how many there are."""
-    seen = list(
-        see_film(film, room.settings, lambda frame: see(frame, room.finder, room.recogniser), 2, StageClock())
-    )
-    people = people_of(seen)
-    shown: list[set[int]] = [set() for _ in seen]
-    for number, person in enumerate(people.people):
-        for part in person.stretches:
-            for frame in range(part.first, part.last + 1):
-                shown[frame].add(number)
-    return shown, len(people)
-
-
 def grouping(shared: Path, room: Room, folder: Path) -> None:
-    """B-cubed of a film of short shots (Bagga & Baldwin 1998)."""
+    """B-cubed of a film of short shots (Bagga & Baldwin 1998), at several values of --likeness."""
     clips = [shared / "media" / "video" / name for name in CLIPS]
     film = folder / "shots.mp4"
     truth = np.array(film_of_shots(clips, film, 20, 4))
-    shown, count = found_people(film, room)
-    known = np.array([len(people) == 1 for people in shown])
-    labels = np.array([next(iter(people)) if len(people) == 1 else -1 for people in shown])[known]
-    same, joined = np.equal.outer(truth[known], truth[known]), np.equal.outer(labels, labels)
-    both = (same & joined).sum(1)
-    precision, recall = float((both / joined.sum(1)).mean()), float((both / same.sum(1)).mean())
-    print(f"{len(truth)} frames, {len(clips)} people in {4 * len(clips)} shots; found: {count} people")
-    print(f"B-cubed precision {precision:.4f}, recall {recall:.4f}; frames unassigned {(~known).mean():.1%}")
+    look = partial(see, finder=room.finder, recogniser=room.recogniser)
+    seen = list(see_film(film, room.settings, look, 2, StageClock()))
+    print(f"{len(truth)} frames, {len(clips)} people in {4 * len(clips)} shots; by --likeness:")
+    for level in LEVELS:
+        found = people_of(seen, level).people
+        labels = _alone(found, len(truth))
+        known = labels >= 0
+        same, joined = (
+            np.equal.outer(truth[known], truth[known]),
+            np.equal.outer(labels[known], labels[known]),
+        )
+        both = (same & joined).sum(1)
+        precision, recall = float((both / joined.sum(1)).mean()), float((both / same.sum(1)).mean())
+        print(
+            f"  {level:.2f}: {len(found)} people, B-cubed precision {precision:.4f}, recall {recall:.4f}; "
+            f"frames unassigned {(~known).mean():.1%}"
+        )
+
+
+def _alone(people: Sequence[Person], frames: int) -> np.ndarray:
+    """Who is alone in each frame; -1 where nobody is, or several."""
+    shown: list[set[int]] = [set() for _ in range(frames)]
+    for number, person in enumerate(people):
+        for part in person.stretches:
+            for frame in range(part.first, part.last + 1):
+                shown[frame].add(number)
+    return np.array([next(iter(there)) if len(there) == 1 else -1 for there in shown])
 
 
 def swapped(shared: Path, name: str, folder: Path, **settings: str) -> Path:

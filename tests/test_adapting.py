@@ -119,7 +119,7 @@ def test_tremble_of_the_network_is_no_difference():
     noise = np.random.default_rng(0).normal(0, 0.008, (200, 36)).astype(np.float32)
     left = np.array([calm(row) for row in noise])
     assert left.std() < 0.1 * noise.std()
-    assert calm(NO_WIDER + 0.1)[0] == pytest.approx(0.1, abs=0.012)
+    assert 0.08 < calm(NO_WIDER + 0.1)[0] < 0.1
 
 
 def test_masks_are_fitted_where_a_network_swaps(crop, fit):
@@ -130,6 +130,6 @@ def test_masks_are_fitted_where_a_network_swaps(crop, fit):
     networks = open_networks(SwapSettings(), 1)
     shown = [
         make_masking(replace(SwapSettings(mask="box"), **asked), networks)[0].mask(crop, new, mask).sum()
-        for asked in ({}, {"swapper": "any"}, {"swapper": "any", "mask_adapt": False})
+        for asked in ({"mask_adapt": True}, {"swapper": "any", "mask_adapt": True}, {"swapper": "any"})
     ]
     assert shown[0] == shown[2] < shown[1], "the mesh engine keeps the shape of the target"

@@ -77,8 +77,8 @@ def swap(
     mask_grow: Annotated[float, typer.Option(help="Percent by which the mask grows (or shrinks).")] = 0.0,
     mask_blur: Annotated[float, typer.Option(help="Percent over which the mask's edge is softened.")] = 0.0,
     mask_adapt: Annotated[
-        bool, typer.Option("--mask-adapt/--no-mask-adapt", help="Fit the edge to the new face's shape.")
-    ] = True,
+        bool, typer.Option("--mask-adapt", help="Fit the edge to the shape of a network's new face.")
+    ] = False,
     restore: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Restorer that makes the new face sharp.")
     ] = None,

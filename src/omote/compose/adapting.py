@@ -21,8 +21,9 @@ from omote.faces.mesh import FaceMesh
 
 Array = npt.NDArray[np.float32]
 
-_TREMBLE = 0.02
-"""Difference of the contours, in eye distances, below which it is rather an error of the mesh network."""
+_TREMBLE = 0.04
+"""Difference of the contours, in eye distances, below which it is rather an error of the mesh network; about
+the least at which GHOST does anything."""
 _MOST = 0.2
 """What a difference tends to at most, in eye distances."""
 _SURE = (0.5, 0.9)

@@ -145,7 +145,7 @@ class SwapSettings(PeopleSettings):
     mask_padding: str = "0"
     mask_grow: float = 0.0
     mask_blur: float = 0.0
-    mask_adapt: bool = True
+    mask_adapt: bool = False
     restore: str | Path | None = None
     restore_blend: float = 0.8
     restore_weight: float | None = None

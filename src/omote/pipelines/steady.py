@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from omote.faces.face import Face
+from omote.faces.pose import head_pose
 
 Item = TypeVar("Item")
 Found = tuple[Item, list[Face]]
@@ -76,8 +77,12 @@ def _smooth_face(face: Face, neighbours: Sequence[tuple[int, list[Face]]]) -> Fa
             counts = len(found) * np.exp(-(bent**2)) / distance
             totals[number] += counts * middle
             weights[number] += counts
-    mesh, points = (total / weight for total, weight in zip(totals, weights, strict=True))
-    return replace(face, mesh=mesh.astype(np.float32), points=points.astype(np.float32))
+    mesh, points = (
+        (total / weight).astype(np.float32) for total, weight in zip(totals, weights, strict=True)
+    )
+    # How far a face fades follows from its pose, which must not tremble either.
+    pose = None if face.pose is None else head_pose(mesh)
+    return replace(face, mesh=mesh, points=points, pose=pose)
 
 
 def _same(face: Face, others: Sequence[Face]) -> Face | None:

@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float32]
 
 TEMPLATE = "dfl_whole_face"
 _SMALLEST, _LARGEST = 256, 2048
-_LARGEST_MAP = 512
+_LARGEST_MAP = 256
 """Side of the map from texture to texture; affine inside a triangle, so that enlarging it loses nothing."""
 _BARE_SIZE = 256
 """Side of `bare`, which has soft edges."""
@@ -95,8 +95,9 @@ def mesh_identity(sources: Sequence[Source], parser: Masker | None = None) -> Me
     if others:
         pixels, bare = _averaged(layout, others)
         best = np.maximum.reduce([texture.facing for texture in textures])
-    if bare.min() < 1:
-        pixels, bare = _completed(replace(layout, pixels=pixels, bare=bare))
+    hidden = np.minimum(layout.covered, 1 - bare)
+    if hidden.any():
+        pixels, bare = _completed(replace(layout, pixels=pixels, bare=bare), hidden)
     return MeshIdentity(
         _pyramid(pixels), layout.mesh, best, resized(bare, _BARE_SIZE) if bare.min() < 1 else None
     )
@@ -178,12 +179,14 @@ def _averaged(layout: _Texture, others: Sequence[_Texture]) -> tuple[Array, Arra
     return layers / total, best
 
 
-def _completed(texture: _Texture) -> tuple[Array, Array]:
-    """Pixels with what is covered filled from the other half of the face, and where it still is covered."""
+def _completed(texture: _Texture, hidden: Array) -> tuple[Array, Array]:
+    """Pixels with what is hidden, (N, N) in 0..1, filled from the other half of the face; and where they now
+    are skin.
+    """
     moved, _, other = texture.mirrored().carried(texture.mesh, len(texture.pixels))
     # The two halves seldom stand in the same light.
     moved = match_colour(moved, texture.pixels, other * texture.bare, "light")
-    taken = np.minimum(texture.covered, 1 - texture.bare) * other
+    taken = hidden * other
     pixels = texture.pixels + taken[..., None] * (moved - texture.pixels)
     return pixels, np.maximum(texture.bare, taken)
 

@@ -126,7 +126,8 @@ class ScreenCamera:
         except StopIteration:
             raise InputError("screen: gives no picture") from None
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"screen: cannot be grabbed ({reason(error)})") from None
+            hint = "" if screen.region is None else "; does all of the region lie on it?"
+            raise InputError(f"screen: cannot be grabbed ({reason(error)}){hint}") from None
         self.height, self.width = first.shape[:2]
         region = screen.region
         if region is not None and first.shape[:2] != (region.height & ~1, region.width & ~1):

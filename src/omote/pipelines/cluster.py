@@ -168,10 +168,17 @@ class ClusterWorkers:
     def _shipped(self) -> list[list[Any]]:
         """References to the parts of all inputs in the object store, from which each node takes them once."""
         import ray
+        from ray.exceptions import RayError
 
         for path, _ in self._assignment.inputs[len(self._shipment) :]:
-            with path.open("rb") as file:
-                self._shipment.append([ray.put(part) for part in iter(lambda: file.read(_PART), b"")])
+            try:
+                with path.open("rb") as file:
+                    self._shipment.append([ray.put(part) for part in iter(lambda: file.read(_PART), b"")])
+            except RayError as error:
+                raise OmoteError(
+                    f"{path}: does not go through Ray's object store ({first_line(error)}); let every node "
+                    "see it under this path"
+                ) from None
         return self._shipment
 
     def _give(self, worker: _Worker, task: Task) -> None:
@@ -278,7 +285,8 @@ class ClusterWorkers:
 
         ready = [worker.actor for worker in self._workers if worker.ready]
         last = [actor.close.options(concurrency_group="watch").remote() for actor in ready]
-        ray.wait(last, num_returns=len(last), timeout=_FAREWELL) if last else None
+        if last:
+            ray.wait(last, num_returns=len(last), timeout=_FAREWELL)
         for worker in self._workers:
             ray.kill(worker.actor)
         self._workers.clear()

@@ -80,15 +80,17 @@ class Session:
         """Copy all inputs, in the order of the assignment, and give back what is made by value."""
         if self._copies is not None:
             return
-        self._copies = NodeFiles(self._given.probe[1])
-        self._copied = {
-            path: self._copies.add(f"{number}{path.suffix}", _received(parts))
-            for number, ((path, _), parts) in enumerate(zip(self._given.inputs, shipment, strict=True))
-        }
-        folder = self._copies.path / f"job-{secrets.token_hex(4)}"
+        with self._telling():
+            copies = NodeFiles(self._given.probe[1])
+            self._copied = {
+                path: copies.add(f"{number}{path.suffix}", _received(parts))
+                for number, ((path, _), parts) in enumerate(zip(self._given.inputs, shipment, strict=True))
+            }
+        folder = copies.path / f"job-{secrets.token_hex(4)}"
         for name in ("faces", "pieces"):
             (folder / name).mkdir(parents=True)
         self._order = _relocated(self._given.order, self._copied, folder)
+        self._copies = copies
 
     def do(self, task: Task) -> tuple[int, bytes | None]:
         """Do a task.
@@ -102,12 +104,10 @@ class Session:
         with self._busy:
             self._require_wanted()
             self._frames = 0
-            try:
+            with self._telling():
                 if self._work is None:
                     self._work = SegmentWork(self._order, self._open())
                 self._work.do(task, self._tick)
-            except OmoteError as error:
-                raise self._told(error) from None
             if self._copies is None:
                 return self._frames, None
             made = finished(self._order.folder, task)
@@ -144,12 +144,17 @@ class Session:
                 raise OmoteError(f"the network {name} is not the same file here: fetch or import it anew")
         return job
 
-    def _told(self, error: OmoteError) -> OmoteError:
-        text = str(error)
-        for given, copy in self._copied.items():
-            text = text.replace(str(copy), str(given))
-        about_inputs = any(text.startswith(f"{path}: ") for path, _ in self._given.inputs)
-        return type(error)(text if about_inputs else f"node {platform.node()}: {text}")
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say what is wrong in words of the machine that asks."""
+        try:
+            yield
+        except OmoteError as error:
+            text = str(error)
+            for given, copy in self._copied.items():
+                text = text.replace(str(copy), str(given))
+            about_inputs = any(text.startswith(f"{path}: ") for path, _ in self._given.inputs)
+            raise type(error)(text if about_inputs else f"node {platform.node()}: {text}") from None
 
 
 def finished(folder: JobFolder, task: Task) -> Path:

@@ -102,7 +102,7 @@ def model(costs: Costs, gpu_ms: list[float], gpus: list[int]) -> None:
 
 def measure(seconds: float, size: tuple[int, int], segment: float, count: int, repeat: int) -> None:
     """Print what a cluster of nodes in this machine costs."""
-    from tests.ray_nodes import ray_nodes, workers_of_ray
+    from tests.ray_nodes import ray_nodes
 
     with tempfile.TemporaryDirectory() as name, ray_nodes(count) as nodes:
         folder = Path(name)
@@ -142,7 +142,6 @@ def measure(seconds: float, size: tuple[int, int], segment: float, count: int, r
             print(f"| {way} | {spent:.1f} | {spent / best['here']:.2f} |")
         print(trips)
         print(asking_machine(film, folder, here))
-        assert not workers_of_ray()
 
 
 def ignore(_: Progress) -> None:

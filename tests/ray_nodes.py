@@ -19,8 +19,10 @@ _STORE = 80 << 20
 class Nodes:
     """A head without processors, and nodes with one each."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, folder: Path) -> None:
         from ray.cluster_utils import Cluster
+
+        self.folder = folder
 
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE, **_free_ports()}
         self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
@@ -37,6 +39,30 @@ class Nodes:
         """Kill a node with all its processes."""
         self._cluster.remove_node(self._nodes.pop(), allow_graceful=False)
 
+    def workers(self) -> set[int]:
+        """Process numbers of the workers that swap."""
+        found = set()
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                named = (path / "cmdline").read_bytes().startswith(b"ray::Session")
+                if named and str(self.folder).encode() in (path / "environ").read_bytes():
+                    found.add(int(path.name))
+            except OSError:
+                continue
+        return found
+
+    def kill_workers(self) -> None:
+        """Kill all workers that swap."""
+        for number in self.workers():
+            os.kill(number, signal.SIGKILL)
+
+    def wait_until_idle(self, seconds: float = 30) -> None:
+        """Wait until no worker is left."""
+        deadline = time.monotonic() + seconds
+        while self.workers():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def close(self) -> None:
         """End all of it."""
         self._cluster.shutdown()
@@ -50,9 +76,10 @@ def ray_nodes(count: int) -> Iterator[Nodes]:
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RAY_TMPDIR", folder)
+            patch.setenv("TMPDIR", folder)
             patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
             patch.setattr(services, "get_node", _patient(services.get_node))
-            nodes = Nodes(count)
+            nodes = Nodes(count, Path(folder))
         try:
             yield nodes
         finally:
@@ -81,29 +108,3 @@ def _patient(ask: Callable[..., Any]) -> Callable[..., Any]:
                 time.sleep(0.1)
 
     return asking
-
-
-def workers_of_ray() -> set[int]:
-    """Process numbers of the workers that swap."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(b"ray::Session"):
-                found.add(int(path.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-def kill_workers() -> None:
-    """Kill all workers that swap."""
-    for number in workers_of_ray():
-        os.kill(number, signal.SIGKILL)
-
-
-def wait_until_gone(seconds: float = 30) -> None:
-    """Wait until no worker is left."""
-    deadline = time.monotonic() + seconds
-    while workers_of_ray():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

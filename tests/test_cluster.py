@@ -14,10 +14,11 @@ from omote.media.sealed import SealedFile
 from omote.pipelines import JobFolder, Progress, SwapReport, SwapSettings, cluster, job_path, swap_file
 from omote.pipelines.segments import SwapTask
 from tests.conftest import Command, finish, start
-from tests.ray_nodes import Nodes, kill_workers, ray_nodes, wait_until_gone, workers_of_ray
+from tests.ray_nodes import Nodes, ray_nodes
 from tests.test_resume import FRAMES, SEGMENTS, SETTINGS, packets
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'omote[cluster]'")
+pytestmark = pytest.mark.xdist_group("cluster")
 OPTIONS = ["--segment", "0.1", "--end", "0.6", "--preset", "ultrafast", "--detector-size", "192"]
 
 
@@ -55,7 +56,7 @@ def test_a_cluster_makes_the_same_film(
 
     def report(progress: Progress) -> None:
         seen.append(progress)
-        counts.append(len(workers_of_ray()))
+        counts.append(len(nodes.workers()))
 
     monkeypatch.chdir(film.parent)  # paths of the command line are mostly relative
     monkeypatch.setattr(cluster.ClusterWorkers, "_shipped", None)  # nothing is to be copied
@@ -67,7 +68,7 @@ def test_a_cluster_makes_the_same_film(
     assert done == sorted(done)
     assert seen[-1] == Progress(FRAMES, FRAMES)
     require_equal(tmp_path / "out.mp4", unbroken)
-    wait_until_gone()
+    nodes.wait_until_idle()
 
 
 def test_files_that_nodes_do_not_see_go_through_the_store(
@@ -91,8 +92,9 @@ def test_files_that_nodes_do_not_see_go_through_the_store(
     assert made.swapped == FRAMES
     assert len(arrived) == 2 * SEGMENTS + 1
     require_equal(tmp_path / "out.mp4", unbroken)
-    wait_until_gone()
-    assert not list(Path("/tmp").glob("omote-cluster-*/*"))
+    nodes.wait_until_idle()
+    assert [path.name for path in nodes.folder.glob("omote-cluster-*")] == [f"omote-cluster-{os.getuid()}"]
+    assert not list(nodes.folder.glob("omote-cluster-*/*"))
 
 
 def test_resuming_goes_from_machine_to_cluster_and_back(
@@ -112,7 +114,7 @@ def test_resuming_goes_from_machine_to_cluster_and_back(
         on(nodes, source, film, out, until(2, 0), cluster=None)
     with pytest.raises(KeyboardInterrupt):
         on(nodes, source, film, out, until(SEGMENTS, 1))
-    wait_until_gone()
+    nodes.wait_until_idle()
     assert not list(folder.path.glob("**/.*"))
     made = sorted((folder.path / "pieces").iterdir())
     piece = bytearray(made[0].read_bytes())
@@ -137,7 +139,7 @@ def test_interrupted_on_the_command_line(
     done = finish(process, 60)
     assert (done.code, done.out, done.err.count("\n")) == (130, "", 1), done
     assert "go on with --resume" in done.err
-    wait_until_gone()
+    nodes.wait_until_idle()
     assert omote("swap", source, film, "-o", out, *OPTIONS, "--resume").code == 0
 
 
@@ -167,7 +169,7 @@ def test_a_segment_that_takes_its_worker_with_it_is_named(
         give(self, worker, task)
         if isinstance(task, SwapTask):
             given.append(task.number)
-            kill_workers()
+            nodes.kill_workers()
 
     monkeypatch.setattr(cluster.ClusterWorkers, "_give", giving)
     with pytest.raises(OmoteError, match="segment 1 of 5 was lost 3 times with its worker"):
@@ -185,7 +187,7 @@ def test_a_node_that_dies_is_done_without(
     killed: list[int] = []
 
     def report(progress: Progress) -> None:
-        if not killed and progress.done > 0.6 * FRAMES and len(workers_of_ray()) == 2:
+        if not killed and progress.done > 0.6 * FRAMES and len(nodes.workers()) == 2:
             killed.append(progress.done)
             nodes.kill()
 

@@ -72,6 +72,17 @@ def test_ray_that_is_missing(
     assert not list(tmp_path.glob("out*"))
 
 
+def test_a_batch_goes_to_the_cluster_of_the_command_line(
+    source: Path, film: Path, tmp_path: Path, omote: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster_reach, "find_spec", lambda name: None)
+    jobs = tmp_path / "jobs.toml"
+    jobs.write_text(f"[[job]]\nsource = '{source}'\ntarget = '{film}'\noutput = 'out.mp4'\n")
+    done = omote("batch", jobs, "--cluster", "auto")
+    assert done.code == 2
+    assert "failed: film.mp4: --cluster needs Ray" in done.err
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

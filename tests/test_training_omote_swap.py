@@ -196,7 +196,8 @@ def test_others_may_judge_than_the_one_that_is_given(tmp_path):
     run.run()
     export(tmp_path, tmp_path / "net.onnx")
     card = tomllib.loads((tmp_path / "net.toml").read_text())
-    assert card["note"].endswith("look through omote-mesh, pixels, omote-identity.")
+    judges = "the identity network pixels, the identity network omote-identity"
+    assert card["note"].endswith(f"look through the mesh teacher omote-mesh, {judges}.")
     assert card["needs"] == {"identity": "net.identity.onnx"}
 
 

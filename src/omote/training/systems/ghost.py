@@ -78,7 +78,7 @@ class GhostSystem(OneShot):
     @property
     def looks_through(self) -> tuple[str, ...]:
         """See `OneShot`."""
-        return ("omote-mesh",)
+        return ("the mesh teacher omote-mesh",)
 
     def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
         """The identity enters at its own length."""

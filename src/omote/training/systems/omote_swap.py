@@ -168,7 +168,8 @@ class OmoteSwapSystem(OneShot):
     @property
     def looks_through(self) -> tuple[str, ...]:
         """See `OneShot`."""
-        return ("omote-mesh", *(Path(name).stem for name in self.teachers.judges))
+        judges = (f"the identity network {Path(name).stem}" for name in self.teachers.judges)
+        return ("the mesh teacher omote-mesh", *judges)
 
     @property
     def identity_digests(self) -> frozenset[str]:

@@ -152,7 +152,7 @@ class OneShot(ABC):
 
     @property
     def looks_through(self) -> tuple[str, ...]:
-        """Networks that its losses look through, beside the identity teacher; others should judge it."""
+        """What its losses look through beside the identity teacher, for its card: others should judge it."""
         return ()
 
     @property

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -135,6 +136,15 @@ class Looked:
     duration: Fraction
     chapters: list[tuple[float, float, str]]
     metadata: dict[str, str]
+
+    @property
+    def standing(self) -> list[Fraction]:
+        """How long each frame stands, shortest first.
+
+        MP4 keeps the steps of decoding, so `durations` are not that where a film's frames are reordered.
+        """
+        times = [*sorted(self.times), self.duration]
+        return sorted(after - before for before, after in pairwise(times))
 
 
 def look(path: Path) -> Looked:

@@ -72,7 +72,7 @@ def test_the_mouth_is_in_the_lower_face_and_the_eyes_are_in_the_upper(source, ya
     assert not np.any((eyes > 0) & (mouth > 0))
     for contour in (LEFT_EYE, RIGHT_EYE):
         x, y = np.round(meshed.mesh[list(contour), :2].mean(0)).astype(int)
-        assert eyes[y, x] > 0.9
+        assert eyes[y, x] > 0.65  # of a head that is turned by 40° the feather reaches the far eye's middle
     x, y = np.round(meshed.mesh[1, :2]).astype(int)  # the tip of the nose
     assert upper[y - 2, x] > 0
 

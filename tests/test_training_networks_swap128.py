@@ -62,7 +62,8 @@ def test_its_gradient_is_the_true_one():
 
 
 def test_its_gradient_in_half_precision_is_that_of_autograd():
-    x = (noise(4, 8, 32, 32) * 2 + 1).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
+    x = (noise(4, 8, 32, 32) * 2 + 1).bfloat16()
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
     gain, shift = noise(4, 8, seed=1).requires_grad_(), noise(4, 8, seed=2).requires_grad_()
     slope = noise(4, 8, 32, 32, seed=3)
     wide = x.detach().float().requires_grad_()

@@ -40,6 +40,7 @@ def test_a_piece_that_is_harmed_before_the_pieces_are_joined(
     done = omote("swap", source, film, "-o", out, *OPTIONS)
     assert (done.code, done.out, done.err.count("\n")) == (3, "", 1), done.err
     assert f"{job_path(out)}/pieces/00001: {told}" in done.err
+    assert done.err.endswith("; --resume makes it again\n")
     assert not out.exists()
     monkeypatch.setattr(film_job, "join", join)
     done = omote("swap", source, film, "-o", out, *OPTIONS, "--resume")

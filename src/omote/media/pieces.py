@@ -150,9 +150,7 @@ def join(
         InputError: a piece is missing or damaged, or of another encoder; the output cannot be written.
         UsageError: the container cannot hold the film's timing.
     """
-    files = [SealedFile(path) for path in pieces]
-    for file in files:
-        file.require_whole()
+    files = [_whole(path) for path in pieces]
     delay = max((file.head["delay"] for file in files), default=0)
     with encoding.writer(film, publish) as writer:
         extradata = hashlib.sha256(writer.extradata).hexdigest()
@@ -173,6 +171,15 @@ def join(
                     packet.duration = duration
                 writer.copy(packet)
     return writer.warnings
+
+
+def _whole(path: Path) -> SealedFile:
+    try:
+        file = SealedFile(path)
+        file.require_whole()
+    except InputError as error:
+        raise InputError(f"{error}; --resume makes it again") from None
+    return file
 
 
 def _decoding_times(files: Sequence[SealedFile], delay: int) -> Iterator[int]:

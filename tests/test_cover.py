@@ -1,4 +1,4 @@
-"""Glasses, hair and hands of a source are not carried over as its skin."""
+"""Glasses, masks and hands of a source are not carried over as its skin."""
 
 from collections.abc import Sequence
 

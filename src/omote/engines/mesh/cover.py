@@ -1,4 +1,4 @@
-"""What covers the skin in a source photo: glasses, hair, hats and hands are nobody's skin."""
+"""What covers the skin in a source photo: glasses, hats, masks and hands are nobody's skin."""
 
 import cv2
 import numpy as np
@@ -12,8 +12,9 @@ from omote.zoo import Networks
 
 Array = npt.NDArray[np.float32]
 
-_BARE = ("background", "skin", "brow", "eye", "nose", "lip", "mouth", "ear", "neck")
-"""What may lie under the mesh of a face and covers no skin. Where the mesh errs it lies beside the face."""
+_BARE = ("background", "skin", "brow", "eye", "nose", "lip", "mouth", "hair", "ear", "neck")
+"""What may lie under the mesh of a face and is carried over. Where the mesh errs it lies beside the face.
+Hair is among it: without it people are much less like themselves."""
 _SIDE = 256
 _BORDER = 1 / 16
 """Width of the border of a texture that is not looked at: it is the larger face that is seen better."""

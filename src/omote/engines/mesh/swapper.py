@@ -33,8 +33,8 @@ class MeshSwapper:
     Args:
         feather: width of the soft edge as a fraction of the eye distance.
         largest: largest crop in pixels.
-        parser: says where the skin of a source is bare (`open_cover_parser`), so that neither its glasses nor
-            its hair are carried over: there the target keeps its own. Everywhere unless given.
+        parser: says where the skin of a source is bare (`open_cover_parser`), so that its glasses and
+            masks are not carried over: there the target keeps its own. Everywhere unless given.
     """
 
     template = TEMPLATE

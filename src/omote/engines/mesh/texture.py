@@ -77,7 +77,7 @@ def mesh_identity(sources: Sequence[Source], parser: Masker | None = None) -> Me
 
     The most frontal photo gives the layout; the others are carried into it, brought to its colours, and
     averaged with a weight that favours the photo which sees each place most squarely. What covers the skin
-    in one photo (glasses, hair, a hand) is taken from the others, or from the other half of the face; where
+    in one photo (glasses, a mask, a hand) is taken from the others, or from the other half of the face; where
     nothing shows the skin, `bare` says so.
 
     Args:

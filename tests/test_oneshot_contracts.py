@@ -39,7 +39,7 @@ CARDS = {name: card for name, card in catalogue().cards.items() if card.task == 
 
 
 def test_the_catalogue_has_every_published_swapper() -> None:
-    assert set(CARDS) == set(PUBLISHED)
+    assert {name for name, card in CARDS.items() if card.vendor != "Omote"} == set(PUBLISHED)
 
 
 def unit(vector: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

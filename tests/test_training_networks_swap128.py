@@ -1,5 +1,7 @@
 """The network of omote-swap-128: shapes, cost, mask, and that nothing goes round the identity."""
 
+import cv2
+import numpy as np
 import pytest
 
 from omote.errors import UsageError
@@ -14,6 +16,7 @@ from torch.nn import functional as F  # noqa: E402
 from omote.training.networks.counting import cost  # noqa: E402
 from omote.training.networks.modulated_norm import EPS, modulated_norm  # noqa: E402
 from omote.training.networks.swap128 import (  # noqa: E402
+    DETAIL,
     IdentityNorm,
     Swap128,
     mask_prior,
@@ -75,13 +78,28 @@ def test_its_gradient_in_half_precision_is_that_of_autograd():
 
 
 @pytest.mark.parametrize("side", [32, 40])
-def test_it_gives_colours_and_a_mask(side):
-    colours, mask = small(size=side)(noise(2, 3, side, side).tanh(), noise(2, 10))
+def test_it_gives_colours_a_mask_and_the_share_of_fine_detail(side):
+    colours, mask, detail = small(size=side)(noise(2, 3, side, side).tanh(), noise(2, 10))
     assert colours.shape == (2, 3, side, side)
-    assert mask.shape == (2, 1, side, side)
-    assert colours.abs().max() <= 1
-    assert mask.min() >= 0
-    assert mask.max() <= 1
+    for plane in (mask, detail):
+        assert plane.shape == (2, 1, side, side)
+        assert plane.min() >= 0
+        assert plane.max() <= 1
+
+
+@pytest.mark.parametrize("logit", [-50.0, 0.0, 50.0])
+def test_the_colours_contain_so_much_of_the_target_s_fine_detail(logit):
+    net = small()
+    torch.nn.init.zeros_(net.head.weight)
+    torch.nn.init.zeros_(net.head.bias)
+    torch.nn.init.constant_(net.head.bias[4:], logit)
+    target = noise(1, 3, 32, 32).tanh()
+    colours, _, detail = net(target, noise(1, 10))
+    share = torch.tensor(logit).sigmoid()
+    torch.testing.assert_close(detail, share.expand_as(detail))
+    picture = target[0].permute(1, 2, 0).numpy()
+    fine = picture - cv2.GaussianBlur(picture, (11, 11), DETAIL, borderType=cv2.BORDER_REPLICATE)
+    np.testing.assert_allclose(colours[0].permute(1, 2, 0).detach().numpy(), share * fine, atol=1e-5)
 
 
 def test_a_crop_that_cannot_be_halved_thrice_is_refused():
@@ -113,7 +131,7 @@ def test_the_prior_covers_the_face_and_leaves_the_corners():
 def test_swap_is_the_target_where_the_mask_is_0_and_filled_covers_the_ring():
     net = small()
     target, identity = noise(2, 3, 32, 32).tanh(), noise(2, 10)
-    colours, mask = net(target, identity)
+    colours, mask, _ = net(target, identity)
     torch.testing.assert_close(net.swap(target, identity), mask * colours + (1 - mask) * target)
     filled = net.filled(target, colours)
     torch.testing.assert_close(filled, paste(target, colours, net.core + net.ring))
@@ -122,12 +140,16 @@ def test_swap_is_the_target_where_the_mask_is_0_and_filled_covers_the_ring():
     torch.testing.assert_close(filled[away], target[away])
 
 
-def test_nothing_goes_round_the_identity_blocks():
+def test_nothing_but_fine_detail_goes_round_the_identity_blocks():
     net = small().eval()
     net.blocks[-1].register_forward_hook(lambda *_: torch.zeros(1, 16, 4, 4))
-    one, other = (net(noise(1, 3, 32, 32, seed=seed), noise(1, 10)) for seed in (1, 2))
-    for a, b in zip(one, other, strict=True):
+    identity = noise(1, 10)
+    flat, noisy = torch.full((1, 3, 32, 32), 0.3), noise(1, 3, 32, 32)
+    one, other = net(flat, identity), net(noisy, identity)
+    for a, b in zip(one[1:], other[1:], strict=True):
         torch.testing.assert_close(a, b, atol=0, rtol=0)
+    fine = noisy - net._blurred(noisy)
+    torch.testing.assert_close(other[0], one[0] + other[2] * fine, atol=1e-6, rtol=0)
 
 
 def test_the_identity_changes_the_picture_and_each_sample_has_its_own():

@@ -30,10 +30,13 @@ class SwappedCrop:
     Attributes:
         pixels: (N, N, 3) float32 RGB in 0..1, before colour transfer.
         mask: (N, N) float32 in 0..1, where the engine vouches for its pixels.
+        detail: (N, N) float32 in 0..1, how much of the target's fine detail they contain; None where the
+            engine does not say.
     """
 
     pixels: Array
     mask: Array
+    detail: Array | None = None
 
 
 class Swapper(Protocol[Identity]):

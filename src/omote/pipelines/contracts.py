@@ -26,7 +26,11 @@ CHECKS: Mapping[Task, Mapping[str, Adapter]] = MappingProxyType(
         "identity": RECOGNISERS,
         "converter": CONVERTERS,
         # Its identity network may not be on this machine; the graph can be looked at without it.
-        "swapper": {**SWAPPERS, "embedding": EmbeddingSwapper.check_graph},
+        "swapper": {
+            **SWAPPERS,
+            "embedding": EmbeddingSwapper.check_graph,
+            "drafted": EmbeddingSwapper.check_graph,
+        },
         "mask": MASKERS,
         "restorer": RESTORERS,
     }

@@ -1,7 +1,7 @@
 """The mesh engine."""
 
-from omote.engines.mesh.cover import open_cover_parser
+from omote.engines.mesh.cover import cover_parser, open_cover_parser
 from omote.engines.mesh.swapper import MeshSwapper
 from omote.engines.mesh.texture import MeshIdentity
 
-__all__ = ["MeshIdentity", "MeshSwapper", "open_cover_parser"]
+__all__ = ["MeshIdentity", "MeshSwapper", "cover_parser", "open_cover_parser"]

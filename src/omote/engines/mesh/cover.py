@@ -8,7 +8,7 @@ from omote.compose.mask_settings import PARSER
 from omote.compose.masks import soften_inside
 from omote.compose.parsers import PARSERS, Masker
 from omote.compose.tensors import resized
-from omote.zoo import Networks
+from omote.zoo import Network, Networks
 
 Array = npt.NDArray[np.float32]
 
@@ -30,7 +30,15 @@ def open_cover_parser(networks: Networks) -> Masker:
     Raises:
         ModelError: the network is not on this machine, or does not meet its contract.
     """
-    network = networks.open(PARSER, "mask")
+    return cover_parser(networks.open(PARSER, "mask"))
+
+
+def cover_parser(network: Network) -> Masker:
+    """The same from a network that is open already.
+
+    Raises:
+        ModelError: it does not meet its contract.
+    """
     return PARSERS[network.card.adapter](network, _BARE)
 
 

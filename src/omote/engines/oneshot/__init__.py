@@ -9,12 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 from omote.engines.oneshot.dfm import DfmSwapper
+from omote.engines.oneshot.drafted import DraftedSwapper
 from omote.engines.oneshot.embedding import EmbeddingSwapper
 from omote.engines.oneshot.image import ImageSwapper
 from omote.engines.swapper import Swapper
 
 SWAPPERS: Mapping[str, Callable[..., Swapper[Any]]] = MappingProxyType(
-    {"embedding": EmbeddingSwapper, "image": ImageSwapper, "dfm": DfmSwapper}
+    {"embedding": EmbeddingSwapper, "image": ImageSwapper, "dfm": DfmSwapper, "drafted": DraftedSwapper}
 )
 
-__all__ = ["SWAPPERS", "DfmSwapper", "EmbeddingSwapper", "ImageSwapper"]
+__all__ = ["SWAPPERS", "DfmSwapper", "DraftedSwapper", "EmbeddingSwapper", "ImageSwapper"]

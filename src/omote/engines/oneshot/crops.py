@@ -44,6 +44,8 @@ class TargetSettings:
         source_input: name of the input that takes the source; likewise.
         mask_output: name of the output, (B, 1, N, N) in 0..1, that says where to believe the network; the
             mesh says so unless set.
+        detail_output: name of the output, (B, 1, N, N) in 0..1, that says how much of the target's fine
+            detail the output contains.
     """
 
     template: str
@@ -55,6 +57,7 @@ class TargetSettings:
     target_input: str | None = None
     source_input: str | None = None
     mask_output: str | None = None
+    detail_output: str | None = None
 
 
 class CropNetwork:
@@ -91,7 +94,8 @@ class CropNetwork:
         pictures = [index for index, shape in enumerate(outputs) if target.takes("", shape)]
         require(network.session, self.name, ports, None if pictures else [target])
         self._output = pictures[0] if pictures else 0
-        self._mask = _mask_output(network, settings)
+        self._mask = _plane_output(network, settings.mask_output, side)
+        self._detail = _plane_output(network, settings.detail_output, side)
         self.source_shape = network.session.inputs[names[1] if self._target_first else names[0]]
 
     def run(self, crops: Sequence[Crop], sources: Sequence[Array]) -> list[SwappedCrop]:
@@ -113,13 +117,17 @@ class CropNetwork:
             raise ModelError(f"{self.name}: its output is not a number; run it in full precision (float32)")
         ends = np.cumsum(counts)[:-1]
         joined = map(join, np.split(made[self._output], ends))
-        masks = [None] * len(crops) if self._mask is None else map(join, np.split(made[self._mask], ends))
+        masks, details = (
+            [None] * len(crops) if output is None else map(join, np.split(made[output], ends))
+            for output in (self._mask, self._detail)
+        )
         return [
             SwappedCrop(
                 leave(planes, self.settings.output, self.settings.bgr),
                 self._mask_of(crop, mask),
+                None if detail is None else _plane(detail),
             )
-            for planes, mask, crop in zip(joined, masks, crops, strict=True)
+            for planes, mask, detail, crop in zip(joined, masks, details, crops, strict=True)
         ]
 
     @staticmethod
@@ -149,19 +157,17 @@ def _plane(planes: Array) -> Array:
     return np.asarray(planes[0].clip(0, 1), np.float32)
 
 
-def _mask_output(network: Network, settings: TargetSettings) -> int | None:
-    """Place of the output that is the network's own mask, if it is to be used."""
-    if settings.mask_output is None:
+def _plane_output(network: Network, name: str | None, side: int) -> int | None:
+    """Place of an output of one plane, if there is to be one."""
+    if name is None:
         return None
     shapes = network.session.output_shapes
-    mask = Port((None, 1, settings.side, settings.side))
-    if settings.mask_output not in shapes or not mask.takes("", shapes[settings.mask_output]):
-        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    if name not in shapes or not Port((None, 1, side, side)).takes("", shapes[name]):
+        found = ", ".join(f"{other} {shape}" for other, shape in shapes.items())
         raise ModelError(
-            f"{network.card.name}: expected an output '{settings.mask_output}' of "
-            f"1 × {settings.side} × {settings.side}, found {found}"
+            f"{network.card.name}: expected an output '{name}' of 1 × {side} × {side}, found {found}"
         )
-    return list(shapes).index(settings.mask_output)
+    return list(shapes).index(name)
 
 
 def _target_input(network: Network, settings: TargetSettings, target: Port, source: Port) -> str:

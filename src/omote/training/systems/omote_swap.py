@@ -18,6 +18,7 @@ from omote.faces.align import template
 from omote.tables import from_table
 from omote.training import losses
 from omote.training.data.batches import Batch, Batches
+from omote.training.data.drafted import DraftedBatch, DraftedBatches, open_drafter
 from omote.training.data.framed import FramedBatch, FramedBatches
 from omote.training.data.sampler import OTHER_PERSON, SAME_PHOTO
 from omote.training.data.shards import TEMPLATE
@@ -48,7 +49,11 @@ _EYE_DISTANCE = 2 * float(template(TEMPLATE)[1, 0] - template(TEMPLATE)[0, 0])
 
 @dataclass(frozen=True, slots=True)
 class OmoteSwapSettings:
-    """The table `[networks]`; see `Swap128` and `FaceJudges`."""
+    """The table `[networks]`; see `Swap128` and `FaceJudges`.
+
+    Attributes:
+        drafted: whether the generator is given the target after the mesh engine, not the target itself.
+    """
 
     width: int = 32
     deep: int = 256
@@ -57,6 +62,7 @@ class OmoteSwapSettings:
     judge_width: int = 16
     part_width: int = 24
     feature_width: int = 64
+    drafted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ class OmoteSwapSystem(OneShot):
             Phase("generator", self.make),
         )
         self.maker, self.judges = generator, judges
+        self.drafted = settings.drafted
 
     @cached_property
     def features(self) -> nn.Module:
@@ -189,8 +196,8 @@ class OmoteSwapSystem(OneShot):
         return self.task.points(self.mesh)
 
     def lessons(self, batches: Batches) -> FramedBatches:
-        """Batches with what lies about the crops, for the mesh network."""
-        return FramedBatches.of(batches)
+        """Batches with what lies about the crops, for the mesh network, and drafts, for the generator."""
+        return DraftedBatches.by(batches, open_drafter()) if self.drafted else FramedBatches.of(batches)
 
     def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
         """The identity enters at unit length."""
@@ -206,10 +213,16 @@ class OmoteSwapSystem(OneShot):
                 "target": torch.rand(2, 3, size, size) * 2 - 1,
                 "source": F.normalize(torch.randn(2, width)),
             },
-            outputs=("output", "mask"),
+            outputs=("output", "mask", "detail"),
             contract="omote_swap",
             settings={"side": size},
         )
+
+    def sheet(self, batch: Batch) -> Tensor:
+        """Rows of source, target, what is given, swap: (B, 4, 3, S, S)."""
+        given = given_of(batch)
+        swapped = self.swap(given, self.task.identities.of(batch.source_index))
+        return torch.stack([batch.source, batch.target, given, swapped], 1)
 
     # ------------------------------------------------------------------ a step
 
@@ -220,7 +233,7 @@ class OmoteSwapSystem(OneShot):
         batch, given = self._with_triplets(batch, draws.uniform())
         identity = F.normalize(self.task.identities.of(batch.source_index))
         noise = draws.normal(identity.shape[1]) * draws.uniform(1) * (_BLUR / identity.shape[1] ** 0.5)
-        colours, mask = self.maker(given, F.normalize(identity + noise))
+        colours, mask, _ = self.maker(given, F.normalize(identity + noise))
         fake = paste(given, colours, mask)
         filled = self.maker.filled(batch.target, colours)
         with torch.no_grad():
@@ -246,12 +259,12 @@ class OmoteSwapSystem(OneShot):
     def _with_triplets(self, batch: FramedBatch, chance: Tensor) -> tuple[FramedBatch, Tensor]:
         """Turn some pairs of different people into cycle triplets: returns the batch, and what to swap."""
         turned = (batch.kind == OTHER_PERSON) & (chance < self.teachers.triplets)
-        given = batch.target.clone(memory_format=torch.channels_last)
+        given = given_of(batch).clone(memory_format=torch.channels_last)
         if turned.any():
             people = self.task.identities
             triplet = losses.cycle_triplet(
                 self.swap,
-                batch.target[turned],
+                given[turned],
                 people.of(batch.target_index[turned]),
                 people.of(batch.source_index[turned]),
             )
@@ -383,3 +396,8 @@ class OmoteSwapSystem(OneShot):
             "expression": losses.expression_loss(found, shared.points, _EYE_DISTANCE),
             "gaze": losses.gaze_loss(found, shared.points, _EYE_DISTANCE),
         }
+
+
+def given_of(batch: Batch) -> Tensor:
+    """What the generator is given: the drafts, or where there are none, the targets."""
+    return batch.draft if isinstance(batch, DraftedBatch) else batch.target

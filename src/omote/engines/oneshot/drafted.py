@@ -1,0 +1,126 @@
+"""omote-swap-128: the mesh engine drafts, a network makes the draft the person.
+
+The draft has the source's skin in the target's light, at the picture's own resolution, but the target's
+shapes, and the seams of a collage. The network corrects it at 128 pixels, by what it knows of the person.
+What it changes is smooth, so it is enlarged and added to the draft, which keeps its fine detail as far as the
+network lets it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from omote.compose import ColourMethod, blend, match_colour, to_float
+from omote.engines.mesh import MeshSwapper, cover_parser
+from omote.engines.mesh.texture import MeshIdentity
+from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSwapper
+from omote.engines.swapper import Source, SwappedCrop
+from omote.errors import ModelError, UsageError
+from omote.faces.align import Crop, align, invert
+from omote.faces.face import Face
+from omote.zoo.networks import Network
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DraftedIdentity:
+    """A person: skin for the draft, embedding for the network."""
+
+    skin: MeshIdentity
+    person: EmbeddingIdentity
+
+
+class DraftedSwapper:
+    """A network that is given the target as the mesh engine draws it, with the source's skin.
+
+    Args:
+        network: with an identity network in the role `identity`, a parser in the role `mask`, and an output
+            `detail`.
+        strength: 0 (the target stays who it is) to 1 (the source), up to 1.5 (exaggerated).
+        boost: must be None: the draft has the picture's resolution anyway.
+
+    Raises:
+        ModelError: a network does not meet its contract.
+        UsageError: an option is out of its range.
+    """
+
+    template = MeshSwapper.template
+    colour: ColourMethod = "none"  # the draft has the target's already
+
+    def __init__(self, network: Network, *, strength: float = 1.0, boost: int | None = None) -> None:
+        if boost is not None:
+            raise UsageError(f"{network.card.name} takes no --boost: it works at the size of the face")
+        self._network = EmbeddingSwapper(network, strength=strength)
+        parser = network.needs.get("mask")
+        if parser is None:
+            raise ModelError(f"{network.card.name}: its card names no parser (needs.mask)")
+        self._mesh = MeshSwapper(parser=cover_parser(parser))
+        self._opacity = min(strength, 1.0)
+
+    def crop_size(self, face: Face) -> int:
+        """About one crop pixel per picture pixel, as for the mesh engine."""
+        return self._mesh.crop_size(face)
+
+    def identity(self, sources: Sequence[Source]) -> DraftedIdentity:
+        """Take skin and embedding from all photos.
+
+        Raises:
+            UsageError: there is no source.
+            ModelError: the networks do not fit together.
+        """
+        return DraftedIdentity(self._mesh.identity(sources), self._network.identity(sources))
+
+    def swap(self, crops: Sequence[Crop], identity: DraftedIdentity) -> list[SwappedCrop]:
+        """Draft each crop, and have the network correct all drafts in one batch."""
+        drafts = [
+            self._draft(crop, new)
+            for crop, new in zip(crops, self._mesh.swap(crops, identity.skin), strict=True)
+        ]
+        side = self._network.crop_size(crops[0].face) if crops else 0
+        small = [
+            align(draft.pixels, crop.face, self._network.template, side)
+            for draft, crop in zip(drafts, crops, strict=True)
+        ]
+        made = self._network.swap(small, identity.person)
+        return [corrected(*each) for each in zip(drafts, small, made, strict=True)]
+
+    def _draft(self, crop: Crop, new: SwappedCrop) -> SwappedCrop:
+        """The crop with the new skin in it, and where it is."""
+        target = to_float(crop.pixels)
+        matched = match_colour(new.pixels, target, new.mask, self._mesh.colour)
+        return SwappedCrop(blend(matched, target, new.mask, opacity=self._opacity), new.mask)
+
+
+def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop:
+    """Add to a draft what a network has changed of it.
+
+    Args:
+        draft: of any size.
+        small: the draft as the network was given it, in 0..1; its matrix leads there.
+        made: what the network made of that, with `detail`.
+
+    Returns:
+        The pixels of the draft where nothing was changed; the mask is 1 where draft or network differ from
+        the target and 0 elsewhere, as both end softly by themselves.
+    """
+    back, size = invert(small.matrix), len(draft.pixels)
+
+    def enlarged(field: Array, border: int) -> Array:
+        flags = cv2.INTER_LINEAR
+        return np.asarray(
+            cv2.warpAffine(field, back, (size, size), flags=flags, borderMode=border), np.float32
+        )
+
+    given = small.pixels
+    mask = enlarged(made.mask, cv2.BORDER_CONSTANT)
+    change = enlarged(made.pixels - given, cv2.BORDER_CONSTANT)
+    if made.detail is not None:
+        fine = draft.pixels - enlarged(given, cv2.BORDER_REPLICATE)
+        change -= (1 - enlarged(made.detail, cv2.BORDER_REPLICATE))[..., None] * fine
+    pixels = np.clip(draft.pixels + mask[..., None] * change, 0, 1)
+    shown = (mask > 0) | (draft.mask > 0)
+    return SwappedCrop(np.asarray(pixels, np.float32), shown.astype(np.float32))

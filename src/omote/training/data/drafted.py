@@ -12,7 +12,7 @@ from omote.engines.mesh import MeshSwapper, open_cover_parser
 from omote.evaluation.engines import CropSwap
 from omote.faces.mesh import FaceMesh
 from omote.training.data.augment import draw
-from omote.training.data.batches import ALL, Batches
+from omote.training.data.batches import ALL, Batch, Batches
 from omote.training.data.crops import as_pictures, warp
 from omote.training.data.framed import FramedBatch, FramedBatches
 from omote.training.data.photometric import degrade, recolour
@@ -53,17 +53,11 @@ class DraftedBatches(FramedBatches):
     def batch(self, step: int, part: slice = ALL) -> DraftedBatch:
         """Make the batch of a step, or part of it."""
         pairs = super().batch(step, part)
-        draft, other = pairs.target.clone(), pairs.kind != SAME_PHOTO
-        if other.any():
-            drawn = draw(self.augment, self.sampler.seed, step, self.size)[part][other.cpu().numpy()]
-            targets, sources = (
-                self.faces.gather(index[other].cpu()).cpu().numpy()
-                for index in (pairs.target_index, pairs.source_index)
-            )
-            squares = as_pictures(torch.from_numpy(self.drafter(targets, sources)).to(self.device))
-            share = self.faces.side / squares.shape[-1]
-            crops = (warp(squares, drawn.theta(share), self.side) + 1) / 2
-            draft[other] = degrade(recolour(crops, drawn.colour), drawn) * 2 - 1
+        drawn = draw(self.augment, self.sampler.seed, step, self.size)[part]
+        squares = as_pictures(self._drafts(pairs).to(self.device))
+        share = self.faces.side / squares.shape[-1]
+        crops = (warp(squares, drawn.theta(share), self.side) + 1) / 2
+        draft = degrade(recolour(crops, drawn.colour), drawn) * 2 - 1
         return DraftedBatch(
             pairs.target,
             pairs.source,
@@ -75,6 +69,16 @@ class DraftedBatches(FramedBatches):
             pairs.into,
             draft,
         )
+
+    def _drafts(self, pairs: Batch) -> Tensor:
+        """Squares (B, H, H, 3) uint8 of the targets, drafted unless the source is the same photo."""
+        targets, sources = (
+            self.faces.gather(index.cpu()).cpu().numpy() for index in (pairs.target_index, pairs.source_index)
+        )
+        other = (pairs.kind != SAME_PHOTO).cpu().numpy()
+        if other.any():
+            targets[other] = self.drafter(targets[other], sources[other])
+        return torch.from_numpy(targets)
 
 
 def open_drafter() -> Drafter:

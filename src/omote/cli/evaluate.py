@@ -9,6 +9,7 @@ import typer
 
 from omote.cli import options
 from omote.cli.console import film_progress
+from omote.engines.native import DEFAULT_SWAPPER
 
 if TYPE_CHECKING:
     from omote.evaluation.film_report import Coding
@@ -31,9 +32,7 @@ def evaluate(
             "--output", "-o", help="Folder for the report; only --film does without.", show_default=False
         ),
     ] = None,
-    swapper: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="mesh, a swapper of the catalogue, a file, a plug-in.")
-    ] = "mesh",
+    swapper: options.Swapper = DEFAULT_SWAPPER,
     contract: Annotated[
         str | None, typer.Option(help="How a --swapper FILE is used: simswap, inswapper, ...")
     ] = None,

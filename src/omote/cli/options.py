@@ -22,6 +22,9 @@ Device = Annotated[str, typer.Option(help="cpu, cuda[:N], tensorrt[:N], coreml, 
 Precision = Annotated[str, typer.Option(help="fp32, or fp16 on devices that can halve a network.")]
 MaxPixels = Annotated[int, typer.Option(help="Refuse pictures and frames larger than this.")]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="File to make.", show_default=False)]
+Swapper = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="A swapper of the catalogue, mesh, a file, a plug-in.")
+]
 Recogniser = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="Network that knows people again, or a file.")
 ]

@@ -8,6 +8,7 @@ import typer
 from omote.cli import options
 from omote.cli.console import film_progress, kept_when_interrupted, summary, write_record
 from omote.cli.rights import Project, RightsText, ask_for_rights
+from omote.engines.native import DEFAULT_SWAPPER, NATIVE_ENGINES
 
 
 def swap(
@@ -47,9 +48,7 @@ def swap(
     ] = None,
     recogniser: options.Recogniser = "omote-identity",
     likeness: options.Likeness = 0.5,
-    swapper: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="mesh, a swapper of the catalogue, a file, a plug-in.")
-    ] = "mesh",
+    swapper: options.Swapper = DEFAULT_SWAPPER,
     contract: Annotated[
         str | None, typer.Option(help="How a --swapper FILE is used: simswap, inswapper, ...")
     ] = None,
@@ -165,7 +164,7 @@ def swap(
         inputs = [*said.source, *inputs]
     given |= {name: tuple(given[name] or ()) for name in ("map", "only", "exclude")}
     # A DFM network knows its person already.
-    if len(inputs) < 2 and swapper == "mesh" and not given["map"]:
+    if len(inputs) < 2 and swapper in NATIVE_ENGINES and not given["map"]:
         raise UsageError("give a source photo and a target: omote swap SOURCE... TARGET -o OUTPUT")
     if record is not None:
         refuse_overwriting([*inputs, output], record)

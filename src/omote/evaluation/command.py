@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from omote.engines.native import MESH_ENGINE
 from omote.engines.swapper import Swapper
 from omote.errors import UsageError
 from omote.evaluation.aligned_set import read_held_out
@@ -20,7 +21,7 @@ from omote.evaluation.photos import joined
 from omote.evaluation.report import Report
 from omote.faces.mesh import FaceMesh
 from omote.pipelines import SwapSettings
-from omote.pipelines.choose import MESH_ENGINE, make_finder, make_masking, make_swapper, open_networks
+from omote.pipelines.choose import make_finder, make_masking, make_swapper, open_networks
 from omote.zoo import Network, Networks
 
 _WAYS = {"crops": "the engine on aligned faces alone", "pipeline": "the whole pipeline on whole pictures"}

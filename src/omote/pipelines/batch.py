@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from omote.engines.native import NATIVE_ENGINES
 from omote.errors import InputError, UsageError
 from omote.media.sniff import reason
 from omote.pipelines.settings import SETTING_NAMES, SwapSettings
@@ -95,7 +96,7 @@ def _items(path: Path, place: str, job: Any, common: dict[str, Any], before: int
     targets = _files(path, place, job["target"])
     people: dict[str, Any] = dict(settings.casting.options(path.parent))
     settings = replace(settings, **people)
-    if not (sources or settings.map) and settings.swapper == "mesh":  # a DFM network knows its person already
+    if not (sources or settings.map) and settings.swapper in NATIVE_ENGINES:  # a DFM network knows its person
         raise UsageError(f"{place}: names no source")
     return [
         BatchItem(tuple(sources), target, _output(path, place, job["output"], target, number), settings)

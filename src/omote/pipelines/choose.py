@@ -10,6 +10,7 @@ from omote.compose.parsers import open_maskers
 from omote.compose.restore import EDGE
 from omote.compose.restorers import Restorer, open_restorer
 from omote.engines.mesh import MeshSwapper, open_cover_parser
+from omote.engines.native import MESH_ENGINE
 from omote.engines.oneshot import SWAPPERS
 from omote.engines.plugins import engines, find_engine
 from omote.engines.swapper import Swapper
@@ -23,8 +24,6 @@ from omote.faces.protocols import Recogniser
 from omote.pipelines.settings import FindSettings, PeopleSettings, SwapSettings
 from omote.zoo import Networks, Runtime, Store
 from omote.zoo.networks import is_file
-
-MESH_ENGINE = "mesh"
 
 
 def open_networks(settings: FindSettings, workers: int) -> Networks:

@@ -13,6 +13,7 @@ from omote.compose import (
     parse_padding,
 )
 from omote.compose.mask_settings import PARSER, parse_areas
+from omote.engines.native import DEFAULT_SWAPPER
 from omote.errors import UsageError
 from omote.faces.select import Selection
 from omote.pipelines.casting import Casting, Part
@@ -93,7 +94,8 @@ class SwapSettings(PeopleSettings):
         map: who gets whose face, each `SOURCE:PERSON`; see `omote.pipelines.casting`.
         only: of those whom `map` does not name, who gets the face of the job's sources.
         exclude: people who keep their faces.
-        swapper: `mesh`, a swapper of the catalogue, an ONNX or DFM file, or an engine of another package.
+        swapper: a swapper of the catalogue, `mesh` (the mesh engine), an ONNX or DFM file, or an engine of
+            another package.
         contract: how a swapper's file is used, where no card beside it says so.
         strength: share of the source's identity, 0..1.5; 1 is the source.
         boost: side in pixels of the crops of a network, a multiple of its own.
@@ -134,7 +136,7 @@ class SwapSettings(PeopleSettings):
     map: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    swapper: str | Path = "mesh"
+    swapper: str | Path = DEFAULT_SWAPPER
     contract: str | None = None
     strength: float = 1.0
     boost: int | None = None

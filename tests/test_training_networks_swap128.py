@@ -19,6 +19,7 @@ from omote.training.networks.swap128 import (  # noqa: E402
     DETAIL,
     IdentityNorm,
     Swap128,
+    blurred,
     mask_prior,
     paste,
 )
@@ -93,7 +94,7 @@ def test_the_colours_contain_so_much_of_the_target_s_fine_detail(logit):
     torch.nn.init.zeros_(net.head.weight)
     torch.nn.init.zeros_(net.head.bias)
     torch.nn.init.constant_(net.head.bias[4:], logit)
-    target = noise(1, 3, 32, 32).tanh()
+    target = noise(1, 1, 32, 32).tanh().expand(1, 3, 32, 32)  # grey, so that no hue is kept
     colours, _, detail = net(target, noise(1, 10))
     share = torch.tensor(logit).sigmoid()
     torch.testing.assert_close(detail, share.expand_as(detail))
@@ -144,12 +145,24 @@ def test_nothing_but_fine_detail_goes_round_the_identity_blocks():
     net = small().eval()
     net.blocks[-1].register_forward_hook(lambda *_: torch.zeros(1, 16, 4, 4))
     identity = noise(1, 10)
-    flat, noisy = torch.full((1, 3, 32, 32), 0.3), noise(1, 3, 32, 32)
-    one, other = net(flat, identity), net(noisy, identity)
+    flat, grey = torch.full((1, 3, 32, 32), 0.3), noise(1, 1, 32, 32).expand(1, 3, 32, 32)
+    one, other = net(flat, identity), net(grey, identity)
     for a, b in zip(one[1:], other[1:], strict=True):
         torch.testing.assert_close(a, b, atol=0, rtol=0)
-    fine = noisy - net._blurred(noisy)
+    fine = grey - blurred(grey, net.blur)
     torch.testing.assert_close(other[0], one[0] + other[2] * fine, atol=1e-6, rtol=0)
+
+
+def test_the_coarse_hue_stays_the_target_s():
+    net = small(size=128).eval()
+    torch.nn.init.constant_(net.head.weight, 0)
+    with torch.no_grad():
+        net.head.bias[:3] = torch.tensor([0.9, -0.4, 0.1])  # reddish colours for a bluish target
+    target = torch.tensor([-0.2, 0.1, 0.5]).view(1, 3, 1, 1).expand(1, 3, 128, 128)
+    colours, mask, _ = net(target, noise(1, 10))
+    change = (colours - target)[:, :, mask[0, 0] > 0.99]
+    brightness = torch.tensor([0.9, -0.4, 0.1]).tanh().mean() - target[0, :, 0, 0].mean()
+    torch.testing.assert_close(change, brightness.expand_as(change), atol=5e-3, rtol=0)
 
 
 def test_the_identity_changes_the_picture_and_each_sample_has_its_own():

@@ -50,7 +50,7 @@ def draws(batch, part=ALL, step=0):
 def framed(size=4, augment=None, side=128):
     faces = drawn_faces()
     sampler = Sampler(faces.columns["person"], same_photo=0.0, other_photo=0.0, seed=5)
-    return FramedBatches.of(Batches(faces, sampler, augment, size, side))
+    return FramedBatches(Batches(faces, sampler, augment, size, side))
 
 
 def moment_of(trainer, step=0, part=ALL):

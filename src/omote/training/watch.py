@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from omote.errors import UsageError
-from omote.evaluation import Evaluator, held_out_pairs, on_inner, open_panel, read_held_out
+from omote.evaluation import Evaluator, Swap, held_out_pairs, on_inner, open_panel, read_held_out
 from omote.training.data.crops import as_pictures, resized
 from omote.training.journal import EVALUATION
 from omote.training.system import System
@@ -67,13 +67,19 @@ class Watch(Watching):
     def of(self, system: System) -> Mapping[str, float]:
         """Metric → its value for swaps, and `metric/floor` → for targets as they are."""
         assert isinstance(system, OneShot)
-        result = self._evaluator.of(on_inner(swapper_of(system)))
+        result = self._evaluator.of(swapper_of(system))
         numbers = {row.metric.name: row.swap.value for row in result.rows}
         return numbers | {f"{row.metric.name}/floor": row.floor.value for row in result.rows}
 
 
-def swapper_of(system: OneShot) -> Callable[[Pixels, Pixels], Pixels]:
-    """The average of a system as a function of crops: targets and sources (n, s, s, 3) uint8 → uint8."""
+def swapper_of(system: OneShot) -> Swap:
+    """The average of a system as a swapper of aligned faces; drafted first if it is trained on drafts."""
+    swap, drafter = on_inner(_on_crops(system)), system.drafter
+    return swap if drafter is None else lambda targets, sources: swap(drafter(targets, sources), sources)
+
+
+def _on_crops(system: OneShot) -> Swap:
+    """The same on ArcFace crops."""
 
     @torch.no_grad()
     def swap(targets: Pixels, sources: Pixels) -> Pixels:

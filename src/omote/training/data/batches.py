@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from omote.errors import UsageError
-from omote.training.data.augment import NONE, Augmentation, draw
+from omote.training.data.augment import NONE, Augmentation, Parameters, draw
 from omote.training.data.crops import as_pictures, canonical, warp
 from omote.training.data.faces import FaceSet
 from omote.training.data.photometric import degrade, recolour
@@ -46,11 +46,21 @@ class Batch:
         return len(self.kind)
 
     def __getitem__(self, part: slice) -> Self:
-        return type(self)(*(getattr(self, f.name)[part] for f in fields(self)))
+        return type(self)(*(value[part] for value in self.values))
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""
-        return type(self)(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+        return type(self)(*(value.to(device, non_blocking=True) for value in self.values))
+
+    @property
+    def values(self) -> tuple[Tensor, ...]:
+        """All fields, in their order."""
+        return tuple(getattr(self, f.name) for f in fields(self))
+
+    @property
+    def given(self) -> Tensor:
+        """(B, 3, S, S) what the swapper is given: the target."""
+        return self.target
 
 
 class Batches:
@@ -92,13 +102,11 @@ class Batches:
         drawn = draw(self.augment, self.sampler.seed, step, self.size)[part]
         target_index, source_index = torch.from_numpy(pairs.target), torch.from_numpy(pairs.source)
         share = self.faces.side / self.faces.pixels.shape[1]
-        squares = self._reduced(as_pictures(self._gather(target_index)))
-        target = _to_unit(warp(squares, drawn.theta(share), self.side))
         source = canonical(self._gather(source_index), self.faces.border, self.side)
         if self.augment.source_colour:
             source = _from_unit(recolour(_to_unit(source), drawn.source_colour))
         return Batch(
-            target=_from_unit(degrade(recolour(target, drawn.colour), drawn)),
+            target=self._augmented(self._gather(target_index), drawn),
             source=source,
             kind=torch.from_numpy(pairs.kind).to(self.device),
             target_index=target_index.to(self.device),
@@ -111,6 +119,13 @@ class Batches:
         if self.device.type == "cuda" and squares.device.type == "cpu":
             squares = squares.pin_memory()  # only then the copy waits for nobody
         return squares.to(self.device, non_blocking=True)
+
+    def _augmented(self, squares: Tensor, drawn: Parameters) -> Tensor:
+        """Squares (n, H, H, 3) uint8 as crops (n, 3, S, S) in -1..1, turned, recoloured and made worse."""
+        pictures = self._reduced(as_pictures(squares))
+        share = self.faces.side / self.faces.pixels.shape[1]
+        crops = _to_unit(warp(pictures, drawn.theta(share), self.side))
+        return _from_unit(degrade(recolour(crops, drawn.colour), drawn))
 
     def _reduced(self, squares: Tensor) -> Tensor:
         """Squares that are much finer than the crops, averaged: sampling them would alias."""

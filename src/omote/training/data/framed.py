@@ -25,12 +25,14 @@ class FramedBatch(Batch):
 
 
 class FramedBatches(Batches):
-    """Makes the batch of any step; see `Batches`."""
+    """Makes the batch of any step; see `Batches`.
 
-    @classmethod
-    def of(cls, batches: Batches) -> "FramedBatches":
-        """The same batches, framed."""
-        return cls(
+    Args:
+        batches: what is to be framed.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__(
             batches.faces, batches.sampler, batches.augment, batches.size, batches.side, batches.device
         )
 
@@ -41,13 +43,4 @@ class FramedBatches(Batches):
         squares = as_pictures(self._gather(pairs.target_index.cpu()))
         square = recolour((squares + 1) / 2, colour) * 2 - 1
         into = middle(self.faces.side / square.shape[-1]).to(square).expand(len(square), 2, 3)
-        return FramedBatch(
-            pairs.target,
-            pairs.source,
-            pairs.kind,
-            pairs.target_index,
-            pairs.source_index,
-            pairs.back,
-            square,
-            into,
-        )
+        return FramedBatch(*(*pairs.values, square, into))

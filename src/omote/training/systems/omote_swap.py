@@ -18,10 +18,11 @@ from omote.faces.align import template
 from omote.tables import from_table
 from omote.training import losses
 from omote.training.data.batches import Batch, Batches
-from omote.training.data.drafted import DraftedBatch, DraftedBatches, open_drafter
+from omote.training.data.drafted import DraftedBatches
 from omote.training.data.framed import FramedBatch, FramedBatches
 from omote.training.data.sampler import OTHER_PERSON, SAME_PHOTO
 from omote.training.data.shards import TEMPLATE
+from omote.training.drafter import Drafter, open_drafter
 from omote.training.exported import Exported
 from omote.training.networks.swap128 import Swap128, paste
 from omote.training.networks.swap128_judges import FaceJudges, unit_maps
@@ -154,7 +155,7 @@ class OmoteSwapSystem(OneShot):
             Phase("generator", self.make),
         )
         self.maker, self.judges = generator, judges
-        self.drafted = settings.drafted
+        self._drafted = settings.drafted
 
     @cached_property
     def features(self) -> nn.Module:
@@ -195,9 +196,14 @@ class OmoteSwapSystem(OneShot):
         """Meshes of the face set, (N, 478, 2)."""
         return self.task.points(self.mesh)
 
+    @cached_property
+    def drafter(self) -> Drafter | None:  # type: ignore[override]
+        """See `OneShot`."""
+        return open_drafter(self.task.device) if self._drafted else None
+
     def lessons(self, batches: Batches) -> FramedBatches:
         """Batches with what lies about the crops, for the mesh network, and drafts, for the generator."""
-        return DraftedBatches.by(batches, open_drafter()) if self.drafted else FramedBatches.of(batches)
+        return DraftedBatches(batches, self.drafter) if self.drafter else FramedBatches(batches)
 
     def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:
         """The identity enters at unit length."""
@@ -220,9 +226,8 @@ class OmoteSwapSystem(OneShot):
 
     def sheet(self, batch: Batch) -> Tensor:
         """Rows of source, target, what is given, swap: (B, 4, 3, S, S)."""
-        given = given_of(batch)
-        swapped = self.swap(given, self.task.identities.of(batch.source_index))
-        return torch.stack([batch.source, batch.target, given, swapped], 1)
+        swapped = self.swap(batch.given, self.task.identities.of(batch.source_index))
+        return torch.stack([batch.source, batch.target, batch.given, swapped], 1)
 
     # ------------------------------------------------------------------ a step
 
@@ -259,7 +264,7 @@ class OmoteSwapSystem(OneShot):
     def _with_triplets(self, batch: FramedBatch, chance: Tensor) -> tuple[FramedBatch, Tensor]:
         """Turn some pairs of different people into cycle triplets: returns the batch, and what to swap."""
         turned = (batch.kind == OTHER_PERSON) & (chance < self.teachers.triplets)
-        given = given_of(batch).clone(memory_format=torch.channels_last)
+        given = batch.given.clone(memory_format=torch.channels_last)
         if turned.any():
             people = self.task.identities
             triplet = losses.cycle_triplet(
@@ -396,8 +401,3 @@ class OmoteSwapSystem(OneShot):
             "expression": losses.expression_loss(found, shared.points, _EYE_DISTANCE),
             "gaze": losses.gaze_loss(found, shared.points, _EYE_DISTANCE),
         }
-
-
-def given_of(batch: Batch) -> Tensor:
-    """What the generator is given: the drafts, or where there are none, the targets."""
-    return batch.draft if isinstance(batch, DraftedBatch) else batch.target

@@ -14,6 +14,7 @@ from omote.faces.contours import POINTS
 from omote.training.data.batches import Batch
 from omote.training.data.crops import compose
 from omote.training.data.sampler import OTHER_PERSON
+from omote.training.drafter import Drafter
 from omote.training.draws import Draws
 from omote.training.exported import Exported
 from omote.training.system import Learnt, Moment, Phase, Terms
@@ -159,6 +160,11 @@ class OneShot(ABC):
     def identity_digests(self) -> frozenset[str]:
         """Of the identity networks that it is trained with, none of which may judge it."""
         return frozenset({self.task.identities.teacher.digest})
+
+    @property
+    def drafter(self) -> Drafter | None:
+        """What makes drafts of targets before they are swapped; None if they are swapped as they are."""
+        return None
 
     @abstractmethod
     def give(self, network: nn.Module, target: Tensor, embedding: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Planted swappers: graphs with the contracts of published networks, whose output tells what went in.
 
-`PUBLISHED` is written down from the fact sheet of the public networks, not from the catalogue, so that a
-wrong row of the catalogue is found.
+`PUBLISHED` is written down from the fact sheet of the public networks, `NATIVE` from the card beside the
+network, not from the catalogue, so that a wrong row of the catalogue is found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +45,7 @@ class Facts:
         picture: template and size of the source crop, for swappers that take a picture, in 0..1.
         width: numbers in a source vector.
         names: of the target and the source input.
+        planes: names of the outputs of one plane: all of it is 1.
     """
 
     template: str
@@ -58,6 +59,7 @@ class Facts:
     picture: tuple[str, int] | None = None
     width: int = WIDTH
     names: tuple[str, str] = ("target", "source")
+    planes: tuple[str, ...] = ()
 
     @property
     def source_shape(self) -> tuple[int, ...]:
@@ -95,6 +97,11 @@ PUBLISHED: Mapping[str, Facts] = {
     "hififace_unofficial_256": Facts("mtcnn_512", 256, HALF, HALF, converter="crossface_hififace"),
     "blendswap_256": Facts("ffhq_512", 256, picture=("arcface_112_v2", 112)),
     "uniface_256": Facts("ffhq_512", 256, HALF, HALF, picture=("ffhq_512", 256)),
+}
+NATIVE: Mapping[str, Facts] = {
+    "omote-swap-128": Facts(
+        "arcface_112_v2", 128, HALF, HALF, identity="omote-identity", width=128, planes=("mask", "detail")
+    )
 }
 
 
@@ -158,7 +165,7 @@ def network_of(card: Card, data: bytes, needs: Mapping[str, Network] | None = No
 
 def needed(card: Card) -> dict[str, Network]:
     """Planted networks for the roles of a swapper's card."""
-    makers = {"identity": recogniser, "converter": converter}
+    makers = {"identity": recogniser, "converter": converter, "mask": bare_parser}
     return {
         role: network_of(catalogue().cards[name], makers[role](name), {}) for role, name in card.needs.items()
     }
@@ -170,8 +177,9 @@ def catalogue() -> Catalogue:
     return Catalogue.load()
 
 
-def recogniser(name: str, width: int = WIDTH) -> bytes:
+def recogniser(name: str, width: int | None = None) -> bytes:
     """An identity network, 112 px, whose embedding depends on the mean colour, not of unit length."""
+    width = width or (128 if name == "omote-identity" else WIDTH)
     nodes = [
         helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["colour"]),
@@ -179,6 +187,17 @@ def recogniser(name: str, width: int = WIDTH) -> bytes:
     ]
     constants = {"weights": 2 * _random(name, 3, width), "bias": 0.3 * _random(name, width)}
     return planted(nodes, constants, {"input": ["batch", 3, 112, 112]}, {"output": ["batch", width]})
+
+
+def bare_parser(name: str) -> bytes:
+    """A parser that takes everything for skin."""
+    regions: Any = catalogue().cards[name].settings["regions"]
+    skin = np.array([region == "skin" for region in regions], np.float32)
+    nodes = [helper.make_node("Conv", ["input", "nothing", "skin"], ["output"])]
+    constants = {"nothing": np.zeros((len(regions), 3, 1, 1), np.float32), "skin": skin}
+    side = int(catalogue().cards[name].settings["side"])  # type: ignore[call-overload]
+    ports = {"input": ["batch", 3, side, side]}, {"output": ["batch", len(regions), side, side]}
+    return planted(nodes, constants, *ports)
 
 
 def converter(name: str) -> bytes:
@@ -201,8 +220,14 @@ def _swapper(
     inputs = {target: shape, source: [batch, *facts.source_shape]}
     if source_first:
         inputs = dict(reversed(inputs.items()))
-    emap = {"emap": EMAP} if facts.emap else {}
-    return planted(nodes, {**constants, **emap}, inputs, {"output": shape})
+    extra = {"emap": EMAP} if facts.emap else {}
+    outputs = {"output": shape, **{plane: [batch, 1, facts.size, facts.size] for plane in facts.planes}}
+    if facts.planes:
+        extra |= {"nothing": np.zeros(1, np.float32), "one": np.ones(1, np.float32)}
+        nodes = [*nodes, helper.make_node("ReduceMean", [target], ["grey"], axes=[1], keepdims=1)]
+        nodes += [helper.make_node("Mul", ["grey", "nothing"], ["black"])]
+        nodes += [helper.make_node("Add", ["black", "one"], [plane]) for plane in facts.planes]
+    return planted(nodes, {**constants, **extra}, inputs, outputs)
 
 
 def _column(values: Any) -> np.ndarray[Any, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the training room needs torch, an extra")
 
+from omote.engines.oneshot import SWAPPERS, DraftedSwapper  # noqa: E402
 from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSwapper  # noqa: E402
 from omote.engines.oneshot.mask import within_crop  # noqa: E402
 from omote.errors import ModelError, UsageError  # noqa: E402
@@ -28,7 +29,7 @@ from omote.training.systems.looks import Look, in_mesh_frame, softened, varied  
 from omote.training.teachers.identity import identity_teacher  # noqa: E402
 from omote.training.teachers.mesh import MeshTeacher  # noqa: E402
 from omote.zoo import Networks  # noqa: E402
-from tests.tiny_runs import tiny_trainer  # noqa: E402
+from tests.tiny_runs import moment_of, tiny_trainer  # noqa: E402
 
 ALL = slice(None)
 
@@ -51,12 +52,6 @@ def framed(size=4, augment=None, side=128):
     faces = drawn_faces()
     sampler = Sampler(faces.columns["person"], same_photo=0.0, other_photo=0.0, seed=5)
     return FramedBatches(Batches(faces, sampler, augment, size, side))
-
-
-def moment_of(trainer, step=0, part=ALL):
-    size = trainer.recipe.run.batch
-    weights = {name: schedule.at(0) for name, schedule in trainer.recipe.weights.items()}
-    return Moment(0, weights, Draws(1, step, size, part, torch.device("cpu")))
 
 
 # ---------------------------------------------------------------- framing
@@ -155,11 +150,12 @@ def test_every_loss_has_its_weight_and_reaches_its_network_alone(trainer):
             assert all(slope is None for slope in slopes)
 
 
-def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path):
+def test_a_resumed_run_on_drafts_equals_an_unbroken_one_bit_for_bit(tmp_path):
     states = []
     for name, stops in (("whole", (16,)), ("broken", (8, 16))):
         for part, stop in enumerate(stops):
-            run = tiny_trainer(tmp_path / name, f"run.samples={stop}", name="omote-swap-128")
+            settings = (f"run.samples={stop}", "networks.drafted=true")
+            run = tiny_trainer(tmp_path / name, *settings, name="omote-swap-128")
             if part:
                 torch.rand(3)
                 run.resume()
@@ -213,7 +209,7 @@ def exported(tmp_path_factory):
     return run, folder / "net"
 
 
-def test_the_file_gives_colours_and_mask(exported):
+def test_the_file_gives_colours_mask_and_detail(exported):
     run, folder = exported
     card = tomllib.loads((folder / "mine.toml").read_text())
     assert card["contract"] == "omote_swap"
@@ -221,17 +217,20 @@ def test_the_file_gives_colours_and_mask(exported):
     session = onnxruntime.InferenceSession(folder / "mine.onnx")
     target = torch.rand(3, 3, 32, 32) * 2 - 1
     source = torch.nn.functional.normalize(torch.randn(3, 64))
-    found = session.run(["output", "mask"], {"target": target.numpy(), "source": source.numpy()})
+    assert [output.name for output in session.get_outputs()] == ["output", "mask", "detail"]
+    found = session.run(None, {"target": target.numpy(), "source": source.numpy()})
     with torch.no_grad():
         for made, wanted in zip(found, run.system.average(target, source), strict=True):
             np.testing.assert_allclose(made, wanted.numpy(), atol=1e-3)
 
 
-def test_swap_uses_the_file_and_its_mask(exported, omote, source, target, tmp_path):
+def test_swap_uses_the_file_its_mask_and_its_detail(exported, omote, source, target, tmp_path):
     run, folder = exported
     done = omote("swap", source, target, "-o", tmp_path / "new.png", "--swapper", folder / "mine.onnx")
     assert done.code == 0, done.err
-    swapper = EmbeddingSwapper(Networks().open(folder / "mine.onnx", "swapper"))
+    network = Networks().open(folder / "mine.onnx", "swapper")
+    assert SWAPPERS[network.card.adapter] is DraftedSwapper
+    swapper = EmbeddingSwapper(network)  # which is what reads the network in it
     points = (template("arcface_112_v2") * 32).astype(np.float32)
     face = Face(box=np.array([0, 0, 32, 32], np.float32), score=1.0, points=points)
     pixels = np.random.default_rng(0).random((32, 32, 3), np.float32)
@@ -240,9 +239,11 @@ def test_swap_uses_the_file_and_its_mask(exported, omote, source, target, tmp_pa
     (made,) = swapper.swap([Crop(pixels, np.eye(2, 3), face)], given)
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None] * 2 - 1
     with torch.no_grad():
-        colours, mask = run.system.average(planes, vector)
+        colours, mask, detail = run.system.average(planes, vector)
+    np.testing.assert_allclose(made.detail, detail[0, 0].numpy(), atol=2e-3)
     np.testing.assert_allclose(made.mask, within_crop(mask[0, 0].numpy()), atol=2e-3)
-    np.testing.assert_allclose(made.pixels, (colours[0].permute(1, 2, 0).numpy() + 1) / 2, atol=2e-3)
+    shown = (colours[0].permute(1, 2, 0).numpy() + 1) / 2
+    np.testing.assert_allclose(made.pixels, shown.clip(0, 1), atol=2e-3)
 
 
 def test_a_card_that_names_no_mask_of_the_file_is_told(exported, tmp_path):

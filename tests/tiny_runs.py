@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from omote.training.assembly import Where, assemble, fabric_for
 from omote.training.data.drawn import drawn_faces
+from omote.training.draws import Draws
 from omote.training.loop import Trainer
 from omote.training.recipe import Recipe, load_recipe
+from omote.training.system import Moment
 
 SMALL = {
     "simswap": ("networks.width=4", "networks.judge_width=4", "networks.blocks=1"),
@@ -24,3 +28,10 @@ def tiny_trainer(folder: Path, *assignments: str, name: str = "simswap", **optio
     recipe = tiny_recipe(name, *assignments)
     where = Where(folder, "cpu", **options)
     return assemble(recipe, drawn_faces(), where, fabric_for(recipe, where))
+
+
+def moment_of(trainer: Trainer, step: int = 0) -> Moment:
+    """A step with the weights of the recipe's beginning, of the whole batch."""
+    weights = {name: schedule.at(0) for name, schedule in trainer.recipe.weights.items()}
+    size = trainer.recipe.run.batch
+    return Moment(0, weights, Draws(1, step, size, slice(None), torch.device("cpu")))

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from omote.engines.oneshot.mask import face_mask
+from omote.faces.contours import LEFT_IRIS, RIGHT_IRIS
+from omote.faces.face import Face
 from omote.training.data.crops import compose, resized, warp
 from omote.training.data.framed import FramedBatch
 from omote.training.draws import Draws
@@ -23,6 +28,8 @@ _GRAIN = 0.04
 
 _REGION = 31
 """Side of soft regions in pixels: that of the finest perceptual map."""
+
+Array = npt.NDArray[np.float32]
 
 
 def in_mesh_frame(swapped: Tensor, batch: FramedBatch, framing: Tensor, size: int) -> Tensor:
@@ -59,6 +66,27 @@ def found_points(teacher: MeshTeacher, swapped: Tensor, batch: FramedBatch, draw
     """The mesh of swapped crops, (B, 478, 2) in the canonical crop, with gradient; see `in_mesh_frame`."""
     framing = varied(teacher.framing, len(swapped), draws)
     return teacher.look(in_mesh_frame(swapped, batch, framing, teacher.size), framing)[..., :2]
+
+
+def face_masks(points: Points, back: Tensor, side: int) -> Tensor:
+    """Where the engine shows what the network makes: soft masks (B, 1, side, side) of augmented targets.
+
+    Args:
+        points: (B, 478, 2), their meshes in the canonical crop.
+        back: of the batch.
+        side: of the crops in pixels.
+    """
+    meshes = ((moved(points, back).cpu().numpy() + 1) * side - 1) / 2
+    masks = [face_mask(_face(mesh, side), side) for mesh in meshes]
+    return torch.from_numpy(np.stack(masks)[:, None]).to(points.device)
+
+
+def _face(mesh: Array, side: int) -> Face:
+    """A face of which little is known but its flat mesh, (478, 2): enough for masks."""
+    five = np.zeros((5, 2), np.float32)
+    five[0], five[1] = mesh[list(LEFT_IRIS)].mean(0), mesh[list(RIGHT_IRIS)].mean(0)
+    flat = np.pad(mesh, ((0, 0), (0, 1)))
+    return Face(np.array([0, 0, side, side], np.float32), 1.0, five, flat)
 
 
 def softened(pictures: Tensor, draws: Draws) -> Tensor:

@@ -28,7 +28,7 @@ from omote.training.networks.swap128 import Swap128, paste
 from omote.training.networks.swap128_judges import FaceJudges, unit_maps
 from omote.training.system import Moment, Phase, Terms
 from omote.training.systems.held import HeldSwap
-from omote.training.systems.looks import Look, Parts, found_points, softened
+from omote.training.systems.looks import Look, Parts, face_masks, found_points, softened
 from omote.training.systems.oneshot import Identities, OneShot, Swap, Task
 from omote.training.teachers.features import feature_teacher
 from omote.training.teachers.identity import identity_teacher
@@ -239,11 +239,12 @@ class OmoteSwapSystem(OneShot):
         identity = F.normalize(self.task.identities.of(batch.source_index))
         noise = draws.normal(identity.shape[1]) * draws.uniform(1) * (_BLUR / identity.shape[1] ** 0.5)
         colours, mask, _ = self.maker(given, F.normalize(identity + noise))
-        fake = paste(given, colours, mask)
+        points = self.points[batch.target_index]
+        shown = torch.minimum(mask, face_masks(points, batch.back, self.task.size))
+        fake = paste(given, colours, shown)
         filled = self.maker.filled(batch.target, colours)
         with torch.no_grad():
             real_maps = [level.float() for level in self.features(batch.target)]
-        points = self.points[batch.target_index]
         return HeldSwap(
             self.task,
             batch,

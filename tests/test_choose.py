@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from hashlib import sha256
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
+from omote.cli.evaluate import evaluate
+from omote.cli.swap import swap
+from omote.engines.mesh import MeshSwapper
+from omote.engines.oneshot import DraftedSwapper
 from omote.errors import NoFaceError, UsageError
 from omote.faces.face import Face
 from omote.media import open_image
 from omote.pipelines import Job, SwapSettings, open_networks, swap_file
+from omote.pipelines.choose import make_swapper
 from omote.pipelines.together import ROOM, apart
 from omote.zoo.devices import cores
 from tests.planted import planted
@@ -41,6 +47,20 @@ RED = planted(
     {"output": ["b", 3, 256, 256]},
 )
 """A swapper of BlendSwap's contract that paints faces red."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "engine"),
+    [({}, DraftedSwapper), ({"strength": 0.5}, DraftedSwapper), ({"swapper": "mesh"}, MeshSwapper)],
+)
+def test_the_engine_is_the_one_that_is_named(settings: dict[str, Any], engine: type) -> None:
+    chosen = SwapSettings(**settings)
+    assert isinstance(make_swapper(chosen, open_networks(chosen, 1)), engine)
+
+
+@pytest.mark.parametrize("command", [swap, evaluate])
+def test_commands_have_the_default_engine_of_the_library(command: Callable[..., None]) -> None:
+    assert signature(command).parameters["swapper"].default == SwapSettings().swapper
 
 
 @pytest.fixture
@@ -82,7 +102,9 @@ def test_a_file_with_its_contract_swaps(source: Path, target: Path, swapper: Pat
     red = (changed[..., 0] > 250) & (changed[..., 1:].max(2) < 5)
     assert red.mean() > 0.01
     with pytest.raises(UsageError, match="takes no --strength"):
-        Job([source], SwapSettings(strength=0.5))
+        Job([source], SwapSettings(swapper="mesh", strength=0.5))
+    with pytest.raises(UsageError, match="omote-swap-128 takes no --boost"):
+        Job([source], SwapSettings(boost=256))
     with pytest.raises(UsageError, match="--contract says how a file is used"):
         Job([source], SwapSettings(swapper="blendswap_256", contract="blendswap"))
 
@@ -99,8 +121,9 @@ def test_the_record_names_the_networks_and_their_licences(
     facts = json.loads(record.read_text())
     assert (facts["swapped"], facts["frames"]) == (1, 1)
     names = [network["name"] for network in facts["networks"]]
-    assert names == ["omote-detect", "omote-mesh", "omote-parse", "white.onnx"]
-    assert facts["networks"][3]["terms"] == "unknown"
+    native = ["omote-detect", "omote-mesh", "omote-swap-128", "omote-identity", "omote-parse"]
+    assert names == [*native, "white.onnx"]
+    assert facts["networks"][-1]["terms"] == "unknown"
     refused = omote("swap", source, target, "-o", tmp_path / "out.png", "--record", target)
     assert refused.code == 2
 

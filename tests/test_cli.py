@@ -210,8 +210,9 @@ def swapped(omote: Command, *options: str) -> np.ndarray:
 def test_settings_come_from_the_file_the_environment_and_the_line(
     omote: Command, room: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    plain, none, full = read("target.jpg"), swapped(omote, "--colour", "none"), swapped(omote)
-    (room / "omote.toml").write_text('[swap]\ncolour = "none"\nallow-no-face = true\n')
+    plain, full = read("target.jpg"), swapped(omote, "--swapper", "mesh")
+    none = swapped(omote, "--swapper", "mesh", "--colour", "none")
+    (room / "omote.toml").write_text('[swap]\nswapper = "mesh"\ncolour = "none"\nallow-no-face = true\n')
     assert np.array_equal(swapped(omote), none)
     # The environment counts more than the file, the command line more than both.
     monkeypatch.setenv("OMOTE_SWAP_COLOUR", "light")

@@ -9,7 +9,7 @@ import typer
 from omote.cli import options
 from omote.cli.live_keys import hot_keys
 from omote.cli.rights import Project, RightsText, ask_for_rights
-from omote.engines.native import DEFAULT_SWAPPER
+from omote.engines.native import MESH_ENGINE
 
 if TYPE_CHECKING:
     from omote.pipelines.live_settings import Controls, LiveStatus
@@ -60,7 +60,7 @@ def live(
         str, typer.Option(help="Target face: largest, all, left, right, a number, or 'near X,Y'.")
     ] = "largest",
     source_face: Annotated[str, typer.Option(help="Face of the source photo; the same rules.")] = "largest",
-    swapper: options.Swapper = DEFAULT_SWAPPER,
+    swapper: options.Swapper = MESH_ENGINE,
     mask: Annotated[str, typer.Option(help="What the mask is made of, as in omote swap.")] = "box,occlusion",
     keep: Annotated[
         str, typer.Option(metavar="AREAS", help="What stays the target's: eyes, mouth, ...")

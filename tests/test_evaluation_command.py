@@ -43,6 +43,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 JUDGES = ("--judge", "judge.onnx", "--expression", "expression.onnx", "--features", "features.onnx")
+MESH = ("--swapper", "mesh")
 
 
 def record(folder: Path) -> Any:
@@ -53,26 +54,50 @@ def metric(found: Any, name: str) -> Any:
     return next(row for row in found["metrics"] if row["name"] == name)
 
 
-def test_a_set_of_aligned_faces(room: Path, omote: Command) -> None:
-    done = omote("evaluate", "--data", "set", *JUDGES, "-o", "report")
+@pytest.mark.parametrize(
+    ("words", "swapper", "parts"),
+    [
+        (MESH, "mesh", {}),
+        (
+            (),
+            "omote-swap-128",
+            {
+                "swapper": "omote-swap-128",
+                "swapper: identity": "omote-identity",
+                "swapper: mask": "omote-parse",
+            },
+        ),
+    ],
+)
+def test_a_set_of_aligned_faces(
+    room: Path, omote: Command, words: tuple[str, ...], swapper: str, parts: dict[str, str]
+) -> None:
+    done = omote("evaluate", "--data", "set", *words, *JUDGES, "-o", "report")
     assert done.code == 0, done.err
     assert "4 pairs" in done.out
     found = record(room / "report")
-    assert found["swapper"] == "mesh"
+    assert found["swapper"] == swapper
     assert found["way"] == "the engine on aligned faces alone"
-    assert [entry["role"] for entry in found["networks"]] == ["judge", "mesh", "expression", "features"]
-    assert found["networks"][0]["name"] == "judge.onnx"
-    assert found["notes"] == []
+    assert {entry["role"]: entry["name"] for entry in found["networks"]} == {
+        **parts,
+        "judge": "judge.onnx",
+        "mesh": "omote-mesh",
+        "expression": "expression.onnx",
+        "features": "features.onnx",
+    }
+    if words == MESH:
+        assert found["notes"] == []
     likeness = metric(found, "cosine_source")
     assert likeness["no_swap"]["value"] < likeness["swap"]["value"] < likeness["own_photo"]["value"]
     assert found["realism"]["pictures"] == 2
-    assert (room / "report" / "report.md").read_text("utf-8").startswith("# Evaluation of mesh")
+    assert (room / "report" / "report.md").read_text("utf-8").startswith(f"# Evaluation of {swapper}")
     assert open_image(room / "report" / "sheet.jpg").pixels.shape == (480, 640, 3)
 
 
 def test_the_same_seed_gives_the_same_report(room: Path, omote: Command) -> None:
     for name in ("one", "two"):
-        assert omote("evaluate", "--data", "set", *JUDGES[:2], "-o", name, "--pairs", 3).code == 0
+        done = omote("evaluate", "--data", "set", *MESH, *JUDGES[:2], "-o", name, "--pairs", 3)
+        assert done.code == 0, done.err
     first, second = (record(room / name) for name in ("one", "two"))
     del first["seconds"], second["seconds"]
     assert first == second
@@ -114,7 +139,17 @@ def photos(room: Path, source: Path, target: Path) -> Path:
 @pytest.mark.parametrize("way", ["crops", "pipeline"])
 def test_two_folders_of_photos(photos: Path, omote: Command, way: str) -> None:
     done = omote(
-        "evaluate", "--sources", "given", "--targets", "taken", *JUDGES[:2], "-o", "report", "--through", way
+        "evaluate",
+        "--sources",
+        "given",
+        "--targets",
+        "taken",
+        *MESH,
+        *JUDGES[:2],
+        "-o",
+        "report",
+        "--through",
+        way,
     )
     assert done.code == 0, done.err
     found = record(photos / "report")
@@ -132,7 +167,17 @@ def test_one_folder_as_sources_and_targets(room: Path, source: Path, target: Pat
     shutil.copy(target, room / "all" / "bob.jpg")
     (room / "all" / "broken.jpg").write_bytes(b"nonsense")
     done = omote(
-        "evaluate", "--sources", "all", "--targets", "all", *JUDGES, "-o", "report", "--through", "crops"
+        "evaluate",
+        "--sources",
+        "all",
+        "--targets",
+        "all",
+        *MESH,
+        *JUDGES,
+        "-o",
+        "report",
+        "--through",
+        "crops",
     )
     assert done.code == 0, done.err
     found = record(room / "report")
@@ -150,7 +195,7 @@ def test_films(room: Path, film: Path, source: Path, omote: Command) -> None:
     (room / "pairs.json").write_text('[["000", "003"]]')
     done = omote(
         "evaluate", "--films", "films", "--film-pairs", "pairs.json", "--frames-per-film", 2, *JUDGES[:2],
-        "-o", "report",
+        "-o", "report", *MESH,
     )  # fmt: skip
     assert done.code == 0, done.err
     found = record(room / "report")
@@ -193,7 +238,7 @@ def test_frames_of_films_that_are_done_do_not_pile_up(
     monkeypatch.setattr("omote.evaluation.engines.Job", lambda sources, *rest: sources)
     monkeypatch.setattr("omote.evaluation.engines.swap_picture", made)
     targets = np.arange(2 * count)
-    with PipelineSwap(photos, SwapSettings(), Networks()) as swap:
+    with PipelineSwap(photos, SwapSettings(swapper="mesh"), Networks()) as swap:
         for sources in (np.roll(targets, 2), targets):
             assert swap(targets, sources).shape == (2 * count, 32, 32, 3)
     assert 1 <= most <= 4, "frames of two films"
@@ -208,7 +253,17 @@ def test_the_whole_pipeline_and_the_engine_alone_do_much_the_same(
     made = {}
     for way in ("crops", "pipeline"):
         omote(
-            "evaluate", "--sources", "given", "--targets", "taken", *JUDGES[:2], "-o", way, "--through", way
+            "evaluate",
+            "--sources",
+            "given",
+            "--targets",
+            "taken",
+            *MESH,
+            *JUDGES[:2],
+            "-o",
+            way,
+            "--through",
+            way,
         )
         made[way] = open_image(photos / way / "sheet.jpg").pixels[320:480].astype(float)
     target = open_image(photos / "crops" / "sheet.jpg").pixels[160:320].astype(float)

@@ -15,7 +15,7 @@ from omote.evaluation.engines import CropSwap, PipelineSwap
 from omote.evaluation.evaluator import Evaluator, Progress, Result
 from omote.evaluation.films import film_pairs, read_films, read_pairs
 from omote.evaluation.folders import read_photos
-from omote.evaluation.judges import mesh_partiality, open_panel, partiality, used
+from omote.evaluation.judges import all_used, mesh_partiality, open_panel, partiality
 from omote.evaluation.pairs import Pairs, crossed_pairs, held_out_pairs
 from omote.evaluation.photos import joined
 from omote.evaluation.report import Report
@@ -152,7 +152,7 @@ def run(
         _WAYS[way],
         pairs,
         result,
-        [*([] if network is None else [used("swapper", network)]), *panel.used],
+        [*([] if network is None else all_used("swapper", network)), *panel.used],
         seed,
         time.perf_counter() - began,
         [*(doubt for doubt in doubts if doubt is not None), *lacking, *notes],

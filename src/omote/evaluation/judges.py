@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from omote.errors import UsageError
@@ -118,6 +119,12 @@ def mesh_partiality(mesh: Network, swapper: Network | None) -> str | None:
 def used(role: str, network: Network) -> Used:
     """What the report says of an opened network."""
     return Used(role, network.card.name, _digest(network))
+
+
+def all_used(role: str, network: Network) -> list[Used]:
+    """The same of a network and of all that it works with: in the roles `ROLE: identity`, `ROLE: mask`."""
+    needed = (all_used(f"{role}: {name}", other) for name, other in network.needs.items())
+    return [used(role, network), *chain.from_iterable(needed)]
 
 
 def _digest(network: Network) -> str:

@@ -1,12 +1,13 @@
 """How fast training data is, and what share of a training step it takes.
 
     python benchmarks/training_data.py --data ../shared/data [--faces 3000] [--batch 64] [--threads 1]
-        [--recipe simswap-128] [--steps 4] [--device cpu]
+        [--recipe simswap-128] [--set teachers.features=random] [--steps 4] [--device cpu]
 
 Opening: shards decoded into memory, and mapped from a cache. Batches: pairs drawn, both pictures gathered,
-targets augmented, for the whole batch, on the device. Share: the time of a batch against that of a step of
-the recipe with the same batch (identity network replaced by a stand-in that costs nothing), and what the loop
-itself waits for the prefetching thread.
+targets augmented, for the whole batch, on the device; then the same with drafts by the mesh engine. Share:
+the time of a batch, with drafts if the recipe has them, against that of a step of the recipe with the same
+batch (identity network replaced by a stand-in that costs nothing), and what the loop itself waits for the
+prefetching thread.
 """
 
 import argparse
@@ -22,9 +23,13 @@ from machine import describe
 from omote.training.assembly import Where, assemble, fabric_for
 from omote.training.data.augment import Augmentation, draw
 from omote.training.data.batches import Batches
+from omote.training.data.drafted import DraftedBatches
 from omote.training.data.faces import FaceSet
+from omote.training.data.framed import FramedBatches
 from omote.training.data.sampler import Sampler
+from omote.training.drafter import open_drafter
 from omote.training.journal import read_log
+from omote.training.loop import Trainer
 from omote.training.recipe import load_recipe
 
 EVERYTHING = Augmentation(
@@ -56,17 +61,14 @@ def opening(data: Path, limit: int, threads: int) -> FaceSet:
         return replace(faces, pixels=faces.pixels.clone())
 
 
-def step_share(recipe: str, faces: FaceSet, batch: int, steps: int, device: str) -> tuple[float, float]:
-    """Seconds of a step of a recipe, and the share of it that the loop waits for data."""
-    settings = (f"run.batch={batch}", f"run.samples={batch * steps}", f"run.log={batch * steps}")
-    settings += (f"run.grid={2 * batch * steps}", "run.precision='32'", "teachers.identity=pixels")
-    chosen = load_recipe(recipe, settings)
-    with tempfile.TemporaryDirectory() as folder:
-        where = Where(Path(folder), device)
-        trainer = assemble(chosen, faces, where, fabric_for(chosen, where))
-        trainer.run()
-        (line,) = read_log(Path(folder))
-        return line["seconds_per_step"], line["waiting"]
+def trainer_of(options: argparse.Namespace, faces: FaceSet, folder: Path) -> Trainer:
+    """A run of the recipe, of a few steps."""
+    samples = options.batch * options.steps
+    settings = [f"run.batch={options.batch}", f"run.samples={samples}", f"run.log={samples}"]
+    settings += [f"run.grid={2 * samples}", "run.precision=fp32", "teachers.identity=pixels", *options.set]
+    chosen = load_recipe(options.recipe, settings)
+    where = Where(folder, options.device)
+    return assemble(chosen, faces, where, fabric_for(chosen, where))
 
 
 def main() -> None:
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--recipe", default="simswap-128")
+    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -89,15 +92,25 @@ def main() -> None:
     pairs = seconds(lambda step: sampler.draw(step, n), device)
     numbers = seconds(lambda step: draw(EVERYTHING, 1, step, n), device)
     print(f"| pairs drawn | {1e3 * pairs:.2f} ms | |\n| augmentation drawn | {1e3 * numbers:.2f} ms | |")
-    default = 0.0
-    for title, augment in (("none", None), ("default", Augmentation()), ("all kinds", EVERYTHING)):
-        batches = Batches(faces, sampler, augment, n, device=device)
+    kinds = {"none": None, "default": Augmentation(), "all kinds": EVERYTHING}
+    makers = {
+        f"augmentation {kind}": Batches(faces, sampler, kinds[kind], n, device=device) for kind in kinds
+    }
+    plain = makers["augmentation default"]
+    makers["augmentation default, framed"] = FramedBatches(plain)
+    makers["augmentation default, drafted"] = DraftedBatches(plain, open_drafter(device))
+    for title, batches in makers.items():
         taken = seconds(batches.batch, device, 10)
-        default = taken if title == "default" else default
-        rate = f"{2 * n / taken:,.0f} faces/s"
-        print(f"| batch of {batches.side} px, augmentation {title} | {1e3 * taken:.1f} ms | {rate} |")
-    step, waiting = step_share(options.recipe, faces, n, options.steps, options.device)
-    print(f"\nA step of {options.recipe} takes {step:.2f} s: a batch is {default / step:.1%} of it;")
+        print(
+            f"| batch of {batches.side} px, {title} | {1e3 * taken:.1f} ms | {2 * n / taken:,.0f} faces/s |"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = trainer_of(options, faces, Path(folder))
+        batch = seconds(trainer.batches.batch, device, 3)
+        trainer.run()
+        (line,) = read_log(Path(folder))
+    step, waiting = line["seconds_per_step"], line["waiting"]
+    print(f"\nA step of {options.recipe} takes {step:.2f} s: a batch is {batch / step:.1%} of it;")
     print(f"the loop waits for data {waiting:.1%} of its time.")
 
 

@@ -11,10 +11,11 @@ torch = pytest.importorskip("torch", reason="the training room needs torch, an e
 
 from omote.engines.oneshot import SWAPPERS, DraftedSwapper  # noqa: E402
 from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSwapper  # noqa: E402
-from omote.engines.oneshot.mask import within_crop  # noqa: E402
+from omote.engines.oneshot.mask import face_mask, within_crop  # noqa: E402
 from omote.errors import ModelError, UsageError  # noqa: E402
 from omote.faces.align import Crop, template  # noqa: E402
 from omote.faces.face import Face  # noqa: E402
+from omote.faces.mesh import mesh_points  # noqa: E402
 from omote.training.data.augment import NONE  # noqa: E402
 from omote.training.data.batches import Batches  # noqa: E402
 from omote.training.data.crops import canonical, compose, warp  # noqa: E402
@@ -23,9 +24,10 @@ from omote.training.data.framed import FramedBatches  # noqa: E402
 from omote.training.data.sampler import OTHER_PERSON, SAME_PHOTO, Sampler  # noqa: E402
 from omote.training.draws import Draws  # noqa: E402
 from omote.training.export import export  # noqa: E402
+from omote.training.parts import moved  # noqa: E402
 from omote.training.points import points_of  # noqa: E402
 from omote.training.system import Moment  # noqa: E402
-from omote.training.systems.looks import Look, in_mesh_frame, softened, varied  # noqa: E402
+from omote.training.systems.looks import Look, face_masks, in_mesh_frame, softened, varied  # noqa: E402
 from omote.training.teachers.identity import identity_teacher  # noqa: E402
 from omote.training.teachers.mesh import MeshTeacher  # noqa: E402
 from omote.zoo import Networks  # noqa: E402
@@ -109,7 +111,32 @@ def test_noise_of_a_part_is_that_of_the_whole():
     assert draws(64).noise(4096).std() == pytest.approx(1, abs=0.02)
 
 
+def test_masks_are_those_by_which_the_engine_shows_a_face(mesh):
+    turned = framed(augment=replace(NONE, rotation=9.0, shift=0.044, flip=0.5), side=64).batch(0)
+    points = points_of(drawn_faces(), mesh, torch.device("cpu"))[turned.target_index]
+    masks = face_masks(points, turned.back, 64)
+    assert masks.shape == (4, 1, 64, 64)
+    for mask, flat in zip(masks, moved(points, turned.back).numpy(), strict=True):
+        whole = np.pad((flat + 1) * 32 - 0.5, ((0, 0), (0, 1)))
+        face = Face(np.array([0, 0, 64, 64], np.float32), 1.0, mesh_points(whole), whole)
+        assert mask.max() > 0.99
+        assert np.abs(mask[0].numpy() - face_mask(face, 64)).max() < 0.1  # the eyes are taken elsewhere
+    assert (masks[:-1] - masks[1:]).abs().amax((1, 2, 3)).min() > 0.1
+
+
 # ---------------------------------------------------------------- a step
+
+
+def test_a_swap_is_shown_where_the_engine_would_show_it(trainer):
+    system, batch = trainer.system, trainer.batches.batch(0)
+    batch.kind[:] = SAME_PHOTO  # no triplets
+    shared = system.prepare(batch, moment_of(trainer))
+    masks = face_masks(system.points[batch.target_index], batch.back, 32)
+    withheld = (masks == 0) & (shared.mask > 0.01)
+    assert withheld.any()
+    withheld = withheld.expand_as(shared.fake)
+    assert torch.equal(shared.fake[withheld], batch.target[withheld])
+    assert (shared.fake - batch.target).abs().max() > 0.1
 
 
 def test_triplets_are_fakes_of_the_average_that_are_to_become_their_photos(trainer):

@@ -110,17 +110,14 @@ def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop
     back, size = invert(small.matrix), len(draft.pixels)
 
     def enlarged(field: Array, border: int) -> Array:
-        flags = cv2.INTER_LINEAR
-        return np.asarray(
-            cv2.warpAffine(field, back, (size, size), flags=flags, borderMode=border), np.float32
-        )
+        return np.asarray(cv2.warpAffine(field, back, (size, size), borderMode=border), np.float32)
 
-    given = small.pixels
+    # All but the fine detail that the network lets through is smooth; the detail comes from the draft itself.
+    share = np.ones_like(made.mask) if made.detail is None else made.detail
+    smooth = made.pixels - share[..., None] * small.pixels
+    fields = enlarged(np.dstack([smooth, share]), cv2.BORDER_REPLICATE)
+    new = fields[..., :3] + fields[..., 3:] * draft.pixels
     mask = enlarged(made.mask, cv2.BORDER_CONSTANT)
-    change = enlarged(made.pixels - given, cv2.BORDER_CONSTANT)
-    if made.detail is not None:
-        fine = draft.pixels - enlarged(given, cv2.BORDER_REPLICATE)
-        change -= (1 - enlarged(made.detail, cv2.BORDER_REPLICATE))[..., None] * fine
-    pixels = np.clip(draft.pixels + mask[..., None] * change, 0, 1)
+    pixels = np.clip(draft.pixels + mask[..., None] * (new - draft.pixels), 0, 1)
     shown = (mask > 0) | (draft.mask > 0)
     return SwappedCrop(np.asarray(pixels, np.float32), shown.astype(np.float32))

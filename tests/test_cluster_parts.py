@@ -29,7 +29,13 @@ from omote.pipelines.job_description import fingerprint, software, with_conseque
 from omote.pipelines.segments import FilmOrder, FindTask
 from tests.conftest import Command
 
-SETTINGS: dict[str, Any] = {"rights": "own", "segment": 0.4, "detector_size": 192, "threads": 1}
+SETTINGS: dict[str, Any] = {
+    "rights": "own",
+    "segment": 0.4,
+    "detector_size": 192,
+    "threads": 1,
+    "swapper": "mesh",
+}
 
 
 def test_only_a_cluster_asks_for_ray(source: Path, tmp_path: Path):

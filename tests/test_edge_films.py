@@ -41,7 +41,8 @@ swap = partial(api.swap, rights="own")
 def test_a_swapped_film_keeps_everything_but_the_face(name: str, source: Path, tmp_path: Path):
     target, out = EDGE / name, tmp_path / "out" / name
     out.parent.mkdir()
-    report = swap(source, target, out, allow_no_face=True, preset="ultrafast", quality=80, detector_size=320)
+    quick = {"preset": "ultrafast", "quality": 80, "detector_size": 320, "swapper": "mesh"}
+    report = swap(source, target, out, allow_no_face=True, **quick)
     before, after = look(target), look(out)
     assert report.frames == len(before.times)
     assert after.times == before.times
@@ -117,7 +118,7 @@ def test_two_people_in_one_film_are_told_apart(source: Path, tmp_path: Path):
 def test_two_people_of_one_size_do_not_take_turns(source: Path, tmp_path: Path):
     target, out = EDGE / "two_faces_audio.mp4", tmp_path / "out.mp4"
     # So small a detector finds the one larger in some frames, the other in others.
-    swap(source, target, out, end=1.0, preset="ultrafast", quality=90, detector_size=320)
+    swap(source, target, out, end=1.0, preset="ultrafast", quality=90, detector_size=320, swapper="mesh")
     numbers = range(30)
     for old, new in zip(pictures(target, *numbers), pictures(out, *numbers), strict=True):
         left, right = np.hsplit(np.abs(old.astype(int) - new).max(axis=2) > 40, 2)

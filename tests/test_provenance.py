@@ -20,7 +20,7 @@ from omote.trust.verify import verify_file
 from omote.trust.watermark import SMALLEST
 from tests.conftest import Command, snapshot
 
-QUICK = ("--preset", "ultrafast", "--detector-size", "192", "--end", "0.4")
+QUICK = ("--preset", "ultrafast", "--detector-size", "192", "--end", "0.4", "--swapper", "mesh")
 
 
 @pytest.fixture(autouse=True)

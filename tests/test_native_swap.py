@@ -1,5 +1,6 @@
-"""omote-swap-128 as it ships: it opens by its name, and gives the target the source's face."""
+"""omote-swap-128 as it ships: it is what swaps by default, and gives the target the source's face."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from omote.faces.identity import ArcFace, cosine
 from omote.faces.select import Selection
 from omote.media import open_image
 from omote.pipelines import Job, SwapSettings
+from omote.pipelines.contracts import check_contract
 from omote.zoo import Networks, native_weights
 
-SETTINGS = SwapSettings(swapper="omote-swap-128")
+SETTINGS = SwapSettings()
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,27 @@ def test_the_result_is_like_the_source(swaps):
 def test_behind_the_target_s_glasses_it_still_comes_nearer_to_the_source(swaps):
     _, (source, target, result) = swaps
     assert cosine(result, source) > cosine(target, source) + 0.15
+
+
+def test_it_is_the_default_and_meets_its_contract():
+    card = Networks().catalogue.card(str(SETTINGS.swapper))
+    assert (card.name, card.adapter) == ("omote-swap-128", "drafted")
+    check_contract(card, native_weights("swap-128"))
+
+
+def test_between_strengths_the_face_lies_between_the_people():
+    recogniser = ArcFace(Networks().open("omote-identity", "identity"))
+    source, target = portraits()
+    before, likeness = open_image(target).pixels, []
+    for strength in (0.0, 0.5, 1.0):
+        job = Job([source], replace(SETTINGS, strength=strength))
+        result = _who(recogniser, job, job.swap(before, job.find(before)))
+        pictures = (open_image(source).pixels, before)
+        likeness.append([cosine(result, _who(recogniser, job, picture)) for picture in pictures])
+    (none, own), (half, partly), (full, least) = likeness
+    assert none < half - 0.1 < full - 0.1
+    assert own > partly + 0.1 > least + 0.1
+    assert own > 0.75
 
 
 def test_it_is_small():

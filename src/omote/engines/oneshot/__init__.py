@@ -1,4 +1,4 @@
-"""One-shot swappers: public networks that need a photo of a person and no training.
+"""One-shot swappers: networks that need a photo of a person and no training.
 
 `SWAPPERS` gives the class that reads a network, by the adapter that its card names:
 `SWAPPERS[network.card.adapter](network, strength=1.0, boost=None)`.

@@ -57,7 +57,9 @@ class DraftedSwapper:
 
     def __init__(self, network: Network, *, strength: float = 1.0, boost: int | None = None) -> None:
         if boost is not None:
-            raise UsageError(f"{network.card.name} takes no --boost: it works at the size of the face")
+            raise UsageError(
+                f"{network.card.name} takes no --boost: it works at the size of the face; leave it out"
+            )
         self._network = EmbeddingSwapper(network, strength=strength)
         parser = network.needs.get("mask")
         if parser is None:

@@ -64,7 +64,7 @@ class DraftedSwapper:
         parser = network.needs.get("mask")
         if parser is None:
             raise ModelError(f"{network.card.name}: its card names no parser (needs.mask)")
-        self._mesh = MeshSwapper(parser=cover_parser(parser))
+        self._mesh = MeshSwapper(parser=cover_parser(parser, hair=False))
         self._opacity = min(strength, 1.0)
 
     def crop_size(self, face: Face) -> int:

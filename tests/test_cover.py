@@ -117,13 +117,13 @@ def test_omote_parse_finds_the_glasses_of_a_portrait(portrait):
     assert min(bare[name] for name in ("nose", "lip", "mouth corner", "chin")) > 0.9
 
 
-def test_hair_counts_as_bare_only_if_it_is_asked_for(portrait):
-    crop = align(portrait.pixels, portrait.face, "dfl_whole_face", 256).pixels.astype(np.float32) / 255
+def test_hair_counts_as_bare_only_if_it_is_asked_for():
+    pixels = open_image(portraits()[1]).pixels
+    (face, *_) = FaceFinder().find(pixels)
+    crop = align(pixels, face, "dfl_whole_face", 256).pixels.astype(np.float32) / 255
     carried, left = (open_cover_parser(Networks(), hair=hair).mask([crop])[0] for hair in (True, False))
     assert (carried >= left).all()
-    hair = carried - left > 0.5
-    assert hair.mean() > 0.02
-    assert crop[hair].mean() < 0.5 * crop[left > 0.5].mean()  # hers is dark
+    assert (carried - left > 0.5).mean() > 0.02
 
 
 def test_one_look_makes_skin_unsure_and_both_make_it_covered():

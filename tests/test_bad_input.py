@@ -311,7 +311,7 @@ def test_ctrl_c_leaves_nothing_behind(room: Path, long_film: Path, times: int):
 
 def test_runs_at_once_do_not_disturb_each_other(room: Path):
     before = snapshot(room)
-    shared = ["source.jpg", "film.mp4", "--preset", "ultrafast"]
+    shared = ["source.jpg", "film.mp4", "--preset", "ultrafast", "--swapper", "mesh"]
     runs = [start("swap", *shared, "-o", "out.mp4") for _ in range(3)]
     for run in runs:
         done = finish(run)

@@ -27,11 +27,17 @@ def main() -> None:
     parser.add_argument("--codec", help="encoder [default: as the target]")
     parser.add_argument("--preset", help="its speed")
     parser.add_argument("--face", default="largest", help="which faces are swapped")
+    parser.add_argument("--swapper", default=SwapSettings().swapper, help="engine or network")
     parser.add_argument("--repeat", type=int, default=3, help="runs; the fastest counts")
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     settings = SwapSettings(
-        rights="own", threads=options.threads, codec=options.codec, preset=options.preset, face=options.face
+        rights="own",
+        swapper=options.swapper,
+        threads=options.threads,
+        codec=options.codec,
+        preset=options.preset,
+        face=options.face,
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -58,8 +58,9 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="+", help="pictures, or folders of them")
     parser.add_argument("--colour", default="light")
     parser.add_argument("--blend", default="feather")
+    parser.add_argument("--swapper", default="mesh", help="only the mesh engine aims at no change at all")
     options = parser.parse_args()
-    settings = SwapSettings(colour=options.colour, blend=options.blend)
+    settings = SwapSettings(swapper=options.swapper, colour=options.colour, blend=options.blend)
     paths = [
         file
         for given in options.pictures

@@ -1,6 +1,6 @@
 """Draw the contact sheet of a swapper: source, target and result of twelve swaps.
 
-    python benchmarks/contact_sheet.py --media ../shared/media/eval -o docs/img/mesh-engine.jpg
+    python benchmarks/contact_sheet.py --media ../shared/media/eval -o docs/img/swaps.jpg
 
 The faces are synthetic or in the public domain. `--pairs FILE` takes other pairs (SOURCE TARGET per line,
 relative to --media), to look at what may not be shown: `benchmarks/contact_pairs.txt` are twenty-four of all

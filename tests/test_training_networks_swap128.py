@@ -94,13 +94,13 @@ def test_the_colours_contain_so_much_of_the_target_s_fine_detail(logit):
     torch.nn.init.zeros_(net.head.weight)
     torch.nn.init.zeros_(net.head.bias)
     torch.nn.init.constant_(net.head.bias[4:], logit)
-    target = noise(1, 1, 32, 32).tanh().expand(1, 3, 32, 32)  # grey, so that no hue is kept
+    target = noise(1, 1, 32, 32).tanh().expand(1, 3, 32, 32)
     colours, _, detail = net(target, noise(1, 10))
     share = torch.tensor(logit).sigmoid()
     torch.testing.assert_close(detail, share.expand_as(detail))
     picture = target[0].permute(1, 2, 0).numpy()
     fine = picture - cv2.GaussianBlur(picture, (11, 11), DETAIL, borderType=cv2.BORDER_REPLICATE)
-    np.testing.assert_allclose(colours[0].permute(1, 2, 0).detach().numpy(), share * fine, atol=1e-5)
+    np.testing.assert_allclose(colours[0].permute(1, 2, 0).detach().numpy(), share.item() * fine, atol=1e-5)
 
 
 def test_a_crop_that_cannot_be_halved_thrice_is_refused():
@@ -153,16 +153,11 @@ def test_nothing_but_fine_detail_goes_round_the_identity_blocks():
     torch.testing.assert_close(other[0], one[0] + other[2] * fine, atol=1e-6, rtol=0)
 
 
-def test_the_coarse_hue_stays_the_target_s():
-    net = small(size=128).eval()
-    torch.nn.init.constant_(net.head.weight, 0)
-    with torch.no_grad():
-        net.head.bias[:3] = torch.tensor([0.9, -0.4, 0.1])  # reddish colours for a bluish target
-    target = torch.tensor([-0.2, 0.1, 0.5]).view(1, 3, 1, 1).expand(1, 3, 128, 128)
-    colours, mask, _ = net(target, noise(1, 10))
-    change = (colours - target)[:, :, mask[0, 0] > 0.99]
-    brightness = torch.tensor([0.9, -0.4, 0.1]).tanh().mean() - target[0, :, 0, 0].mean()
-    torch.testing.assert_close(change, brightness.expand_as(change), atol=5e-3, rtol=0)
+def test_the_hue_stays_the_target_s():
+    net, target = small(), noise(2, 3, 32, 32).tanh()
+    change = net(target, noise(2, 10))[0] - target
+    assert change.std() > 0.1
+    torch.testing.assert_close(change, change.mean(1, keepdim=True).expand_as(change))
 
 
 def test_the_identity_changes_the_picture_and_each_sample_has_its_own():

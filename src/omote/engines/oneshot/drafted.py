@@ -2,8 +2,8 @@
 
 The draft has the source's skin in the target's light, at the picture's own resolution, but the target's
 shapes, and the seams of a collage. The network corrects it at 128 pixels, by what it knows of the person.
-What it changes is smooth, so it is enlarged and added to the draft, which keeps its fine detail as far as the
-network lets it.
+What it changes is brightness, and smooth, so it is enlarged and added to the draft, which keeps its hue, and
+its fine detail as far as the network lets it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import ColourMethod, blend, match_colour, smooth_step, to_float
+from omote.compose import ColourMethod, blend, match_colour, to_float
 from omote.engines.mesh import MeshSwapper, cover_parser
 from omote.engines.mesh.texture import MeshIdentity
 from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSwapper
@@ -24,10 +24,6 @@ from omote.faces.face import Face
 from omote.zoo.networks import Network
 
 Array = npt.NDArray[np.float32]
-
-_GREY = (0.004, 0.016)
-"""Mean distance of a face's colours from grey, 0..1, below which it is black and white, and from which on it
-is surely in colour. Of 60 photos in colour, the palest faces have 0.024, most have 0.08."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,22 +116,10 @@ def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop
 
     # All but the fine detail that the network lets through is smooth; the detail comes from the draft itself.
     share = np.ones_like(made.mask) if made.detail is None else made.detail
-    smooth = _as_colourful(made.pixels, small.pixels, made.mask) - share[..., None] * small.pixels
+    smooth = made.pixels - share[..., None] * small.pixels
     fields = enlarged(np.dstack([smooth, share]), cv2.BORDER_REPLICATE)
     new = fields[..., :3] + fields[..., 3:] * draft.pixels
     mask = enlarged(made.mask, cv2.BORDER_CONSTANT)
     pixels = np.clip(draft.pixels + mask[..., None] * (new - draft.pixels), 0, 1)
     shown = (mask > 0) | (draft.mask > 0)
     return SwappedCrop(np.asarray(pixels, np.float32), shown.astype(np.float32))
-
-
-def _as_colourful(new: Array, given: Array, mask: Array) -> Array:
-    """Take the hue out of a new face, (N, N, 3), where the given one has none: black and white stays so."""
-    colourful = (np.abs(_hue(given)).mean(2) * mask).sum() / max(mask.sum(), 1)
-    share = smooth_step((colourful - _GREY[0]) / (_GREY[1] - _GREY[0]))
-    return new - (1 - share) * _hue(new)
-
-
-def _hue(pixels: Array) -> Array:
-    """What tells the colours (N, N, 3) from greys of their brightness."""
-    return np.asarray(pixels - pixels.mean(2, keepdims=True), np.float32)

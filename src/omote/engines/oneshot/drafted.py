@@ -25,6 +25,9 @@ from omote.zoo.networks import Network
 
 Array = npt.NDArray[np.float32]
 
+_DARK = 0.15
+"""Brightness, 0..1, from which on colours grow with brightness; far below it they are noise, and are kept."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DraftedIdentity:
@@ -119,7 +122,10 @@ def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop
     smooth = made.pixels - share[..., None] * small.pixels
     fields = enlarged(np.dstack([smooth, share]), cv2.BORDER_REPLICATE)
     new = fields[..., :3] + fields[..., 3:] * draft.pixels
+    # Where a brow gives way to skin, the brow's faint colour grows to that of skin, which else would be grey.
+    brighter = (new.mean(2) + _DARK) / (draft.pixels.mean(2) + _DARK)
     mask = enlarged(made.mask, cv2.BORDER_CONSTANT)
-    pixels = np.clip(draft.pixels + mask[..., None] * (new - draft.pixels), 0, 1)
+    change = (mask * (brighter - 1))[..., None] * (draft.pixels + _DARK)
+    pixels = np.clip(draft.pixels + change, 0, 1)
     shown = (mask > 0) | (draft.mask > 0)
     return SwappedCrop(np.asarray(pixels, np.float32), shown.astype(np.float32))

@@ -1,7 +1,10 @@
 """Names of the engines that ship. Both need a photo of the person whose face is given."""
 
-DEFAULT_SWAPPER = "omote-swap-128"
-"""What swaps unless another engine is named: a network of the catalogue, on the mesh engine's draft."""
 MESH_ENGINE = "mesh"
 """What carries skin over, without a network of its own."""
-NATIVE_ENGINES = (DEFAULT_SWAPPER, MESH_ENGINE)
+CORRECTED_ENGINE = "omote-swap-128"
+"""A network of the catalogue that corrects the mesh engine's draft."""
+NATIVE_ENGINES = (MESH_ENGINE, CORRECTED_ENGINE)
+DEFAULT_SWAPPER = MESH_ENGINE
+"""What swaps unless another engine is named: the one whose pictures people prefer when they do not know which
+is whose. `omote-swap-128` is nearer to the source by recognisers (its card)."""

@@ -51,7 +51,12 @@ RED = planted(
 
 @pytest.mark.parametrize(
     ("settings", "engine"),
-    [({}, DraftedSwapper), ({"strength": 0.5}, DraftedSwapper), ({"swapper": "mesh"}, MeshSwapper)],
+    [
+        ({}, MeshSwapper),
+        ({"swapper": "mesh"}, MeshSwapper),
+        ({"swapper": "omote-swap-128"}, DraftedSwapper),
+        ({"swapper": "omote-swap-128", "strength": 0.5}, DraftedSwapper),
+    ],
 )
 def test_the_engine_is_the_one_that_is_named(settings: dict[str, Any], engine: type) -> None:
     chosen = SwapSettings(**settings)

@@ -67,7 +67,7 @@ class Recording:
 def test_the_drafts_are_what_the_mesh_engine_makes_of_the_pairs(faces, drafter):
     batch = drafted(faces, drafter, side=128).batch(0)
     networks = Networks()
-    engine = MeshSwapper(parser=open_cover_parser(networks, hair=False))
+    engine = MeshSwapper(parser=open_cover_parser(networks))
     swap = CropSwap(engine, FaceMesh(networks.open("omote-mesh", "landmarks"), passes=2))
     made = swap(*(faces.pixels[index].numpy() for index in (batch.target_index, batch.source_index)))
     wanted = torch.from_numpy(made)[:, 16:144, 16:144].permute(0, 3, 1, 2) / 127.5 - 1

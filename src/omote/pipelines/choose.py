@@ -104,7 +104,7 @@ def make_swapper(settings: SwapSettings, networks: Networks) -> Swapper[Any]:
         if not plain:
             raise UsageError(f"--swapper {name} takes no --strength, --boost or --contract")
         if name == MESH_ENGINE:
-            return MeshSwapper(parser=open_cover_parser(networks))
+            return MeshSwapper(parser=open_cover_parser(networks), colour=settings.colour or "light")
         return find_engine(name).make(networks.runtime)
     if settings.contract is not None and not is_file(settings.swapper):
         raise UsageError(f"--contract says how a file is used; {name} is a name of the catalogue")

@@ -32,7 +32,7 @@ def open_drafter(device: torch.device) -> Drafter:
         ModelError: one of Omote's own networks is damaged.
     """
     networks = Networks(runtime=Runtime("cpu", threads=1))
-    engine = MeshSwapper(parser=open_cover_parser(networks, hair=False))
+    engine = MeshSwapper(parser=open_cover_parser(networks))
     swap = CropSwap(engine, FaceMesh(networks.open("omote-mesh", "landmarks"), passes=2))
     workers = 1 if device.type == "cpu" else cores()
 

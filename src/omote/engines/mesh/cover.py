@@ -13,7 +13,8 @@ from omote.zoo import Network, Networks
 Array = npt.NDArray[np.float32]
 
 _BARE = ("background", "skin", "brow", "eye", "nose", "lip", "mouth", "ear", "neck")
-"""What may lie under the mesh of a face and is carried over. Where the mesh errs it lies beside the face."""
+"""What may lie under the mesh of a face and is carried over. Where the mesh errs it lies beside the face.
+Strands of hair are not: cut off at the oval they would be dark streaks on the skin."""
 _SIDE = 256
 _BORDER = 1 / 16
 """Width of the border of a texture that is not looked at: it is the larger face that is seen better."""
@@ -23,27 +24,22 @@ _SPREAD = 0.02
 """How far what is found grows, as a fraction of the side: frames lie at the edge of what is seen of them."""
 
 
-def open_cover_parser(networks: Networks, hair: bool = True) -> Masker:
+def open_cover_parser(networks: Networks) -> Masker:
     """Open the network that tells bare skin (1) from what covers it (0); see `cover_parser`.
 
     Raises:
         ModelError: the network is not on this machine, or does not meet its contract.
     """
-    return cover_parser(networks.open(PARSER, "mask"), hair)
+    return cover_parser(networks.open(PARSER, "mask"))
 
 
-def cover_parser(network: Network, hair: bool = True) -> Masker:
+def cover_parser(network: Network) -> Masker:
     """The same from a network that is open already.
-
-    Args:
-        network: a parser.
-        hair: whether strands before a face are carried over with it. A draft does without. By the mesh engine
-            alone people are less like themselves without them.
 
     Raises:
         ModelError: it does not meet its contract.
     """
-    return PARSERS[network.card.adapter](network, (*_BARE, "hair") if hair else _BARE)
+    return PARSERS[network.card.adapter](network, _BARE)
 
 
 def bare_and_covered(texture: Array, parser: Masker) -> tuple[Array, Array]:

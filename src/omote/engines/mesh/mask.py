@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import hull_mask, polygon_mask, smooth_step
-from omote.faces.topology import INNER_LIPS, LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
+from omote.compose import polygon_mask, smooth_step
+from omote.faces.topology import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 
 Array = npt.NDArray[np.float32]
 
@@ -13,24 +13,17 @@ RIM = 0.1
 """Width of the border that the map has beyond the mesh, as a fraction of the eye distance."""
 
 
-def face_mask(covered: npt.NDArray[np.bool_], mesh: Array, unit: float, feather: float) -> Array:
+def face_mask(covered: npt.NDArray[np.bool_], unit: float, feather: float) -> Array:
     """Soft mask of the face, zero on the rim.
 
     Args:
         covered: (N, N), where the mesh and its rim lie.
-        mesh: (478, 3) in pixels of `covered`.
         unit: eye distance in the same pixels.
         feather: width of the soft edge as a fraction of the eye distance.
     """
-    size = len(covered)
     padded = np.pad(covered.astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1] / unit - RIM
-    mask = smooth_step(distance / feather)
-    # Raised brows reach into the soft edge: cover them all the same, or they show twice.
-    steeper = smooth_step(distance / min(feather, 0.25))
-    for contour in (LEFT_BROW, RIGHT_BROW):
-        mask = np.maximum(mask, steeper * hull_mask(mesh[contour, :2], size, 0.06 * unit, 0.1 * unit))
-    return mask
+    return smooth_step(distance / feather)
 
 
 def openings(mesh: Array, size: int, unit: float) -> Array:

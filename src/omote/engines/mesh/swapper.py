@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import ColourMethod, to_float
+from omote.compose import ColourMethod, blend, match_colour, to_float
 from omote.compose.parsers import Masker
 from omote.engines.mesh.mask import RIM, face_mask, openings, seen
 from omote.engines.mesh.occlusion import dark_occluders
 from omote.engines.mesh.raster import interpolate
+from omote.engines.mesh.shape import reshaped
 from omote.engines.mesh.texture import TEMPLATE, MeshIdentity, facing, mesh_identity, template_eye_distance
 from omote.engines.swapper import Source, SwappedCrop
 from omote.faces.align import Crop
@@ -22,28 +23,40 @@ Array = npt.NDArray[np.float32]
 
 _MAP_SIZE = 224
 """Largest side of the map. It is affine inside a triangle, so that enlarging it loses nothing."""
+_STILL = 0.02
+"""Pixels by which a place may move without being sampled anew."""
 
 
 class MeshSwapper:
     """Piecewise-affine face transfer over the 478-point mesh; needs no identity network.
 
-    The target keeps its own eyes, its inner mouth and whatever lies outside the face. Skin that the source
-    photo does not show (turned away) fades to the target instead of being smeared.
+    The face takes the source's skin and, inside its oval, the source's shape. The target keeps its own eyes
+    and its inner mouth, moved to where the new shape has them, and whatever lies outside the face. Skin that
+    the source photo does not show (turned away) fades to the target instead of being smeared.
 
     Args:
         feather: width of the soft edge as a fraction of the eye distance.
         largest: largest crop in pixels.
+        colour: how the skin is brought to the target's colours. The engine does that itself, as the eyes and
+            the mouth that it moves must keep theirs.
         parser: says where the skin of a source is bare (`open_cover_parser`), so that its glasses and
             masks are not carried over: there the target keeps its own. Everywhere unless given.
     """
 
     template = TEMPLATE
-    colour: ColourMethod = "light"
+    colour: ColourMethod = "none"
 
-    def __init__(self, feather: float = 0.45, largest: int = 1024, parser: Masker | None = None) -> None:
+    def __init__(
+        self,
+        feather: float = 0.25,
+        largest: int = 1024,
+        parser: Masker | None = None,
+        colour: ColourMethod = "light",
+    ) -> None:
         self.feather = feather
         self.largest = largest
         self._parser = parser
+        self._skin_colour = colour
 
     def crop_size(self, face: Face) -> int:
         """About one crop pixel per picture pixel, in steps of 32."""
@@ -61,25 +74,43 @@ class MeshSwapper:
     def _swap(self, crop: Crop, identity: MeshIdentity) -> SwappedCrop:
         if crop.face.mesh is None:
             raise ValueError("the mesh engine needs target faces with their mesh")
-        mesh, size, unit = crop.face.mesh, crop.size, crop.face.eye_distance
+        old, size, unit = crop.face.mesh, crop.size, crop.face.eye_distance
+        mesh = reshaped(old, identity.shape)
         texture, texture_scale = identity.level_for(_extent(mesh) / _extent(identity.mesh))
         places = (identity.mesh[:, :2] + 0.5) * texture_scale - 0.5
-        values = np.column_stack([places, seen(identity.facing, facing(mesh))])
+        values = np.column_stack([places, seen(identity.facing, facing(mesh)), (old - mesh)[:, :2]])
 
         small = min(size // 2, _MAP_SIZE)
         coarse, coarse_unit = _scaled(mesh, small / size), unit * small / size
         vertices, triangles, values = _with_rim(coarse, values, coarse_unit)
         spread, covered = interpolate(vertices, triangles, values, small)
-        x, y, seen_map = cv2.split(_resized(spread, size))
-        pixels = cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        x, y, seen_map, *moved = cv2.split(_resized(spread, size))
+        skin = np.asarray(
+            cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
+        target, bent = _bent(to_float(crop.pixels), np.dstack(moved))
 
-        mask = face_mask(covered, coarse, coarse_unit, self.feather)
+        mask = face_mask(covered, coarse_unit, self.feather)
         if identity.bare is not None:
             mask *= _carried(identity.bare, spread, len(identity.bare) / len(texture))
-        target, skin = _resized(to_float(crop.pixels), small), _resized(pixels, small)
-        mask *= 1 - dark_occluders(target, skin, mask, coarse, coarse_unit)
+        mask *= 1 - dark_occluders(_resized(target, small), _resized(skin, small), mask, coarse, coarse_unit)
         mask = _resized(mask, size) * np.clip(seen_map, 0, 1) * (1 - openings(mesh, size, unit))
-        return SwappedCrop(np.asarray(pixels, np.float32), mask)
+        skin = match_colour(skin, target, mask, self._skin_colour)
+        # Where the target's own eyes and mouth have moved, they are shown as well.
+        pixels = np.where(bent[..., None], blend(skin, target, mask), skin)
+        return SwappedCrop(pixels, np.where(bent, np.float32(1), mask))
+
+
+def _bent(pixels: Array, moved: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """The picture with each place taken from (N, N, 2) pixels beside it, and where that changes anything."""
+    bent = np.abs(moved).max(2) > _STILL
+    if not bent.any():
+        return pixels, bent
+    y, x = np.mgrid[: len(pixels), : len(pixels)].astype(np.float32)
+    there = cv2.remap(
+        pixels, x + moved[..., 0], y + moved[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.where(bent[..., None], np.clip(there, 0, 1), pixels), bent
 
 
 def _carried(bare: Array, spread: Array, scale: float) -> Array:
@@ -95,7 +126,7 @@ def _with_rim(mesh: Array, values: Array, unit: float) -> tuple[Array, npt.NDArr
     ring = oval.mean(0) + (oval - oval.mean(0)) * growth
     ring[:, 2] = oval[:, 2] + _extent(mesh)
     ring_values = oval_values.mean(0) + (oval_values - oval_values.mean(0)) * growth
-    ring_values[:, 2] = oval_values[:, 2]
+    ring_values[:, 2:] = oval_values[:, 2:]
     here = np.arange(len(FACE_OVAL), dtype=np.int32)
     after, first = np.roll(here, -1), len(mesh)
     band = np.concatenate(

@@ -12,6 +12,7 @@ from omote.compose.parsers import Masker
 from omote.compose.tensors import resized
 from omote.engines.mesh.cover import bare_and_covered
 from omote.engines.mesh.raster import interpolate
+from omote.engines.mesh.shape import person_shape
 from omote.engines.swapper import Source
 from omote.errors import UsageError
 from omote.faces.align import move, similarity, template, warp
@@ -35,12 +36,14 @@ class MeshIdentity:
         levels: (N, N, 3) float32 RGB in 0..1, then the same at half the side, and so on.
         mesh: (478, 3) float32 in pixels of the first level.
         facing: (478,) float32, how squarely each vertex was seen: 1 face on, 0 edge on or hidden.
+        shape: of the person, as `person_shape` gives it; the mean of all photos.
         bare: (M, M) float32 in 0..1 over the same square, where the texture is skin; None where all of it is.
     """
 
     levels: tuple[Array, ...]
     mesh: Array
     facing: Array
+    shape: npt.NDArray[np.float64]
     bare: Array | None = None
 
     def level_for(self, scale: float) -> tuple[Array, float]:
@@ -98,9 +101,9 @@ def mesh_identity(sources: Sequence[Source], parser: Masker | None = None) -> Me
     hidden = np.minimum(layout.covered, 1 - bare)
     if hidden.any():
         pixels, bare = _completed(replace(layout, pixels=pixels, bare=bare), hidden)
-    return MeshIdentity(
-        _pyramid(pixels), layout.mesh, best, resized(bare, _BARE_SIZE) if bare.min() < 1 else None
-    )
+    shape = np.mean([person_shape(texture.mesh) for texture in textures], axis=0)
+    seen = resized(bare, _BARE_SIZE) if bare.min() < 1 else None
+    return MeshIdentity(_pyramid(pixels), layout.mesh, best, shape, seen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import ColourMethod, blend, match_colour, to_float
+from omote.compose import ColourMethod, blend, to_float
 from omote.engines.mesh import MeshSwapper, cover_parser
 from omote.engines.mesh.texture import MeshIdentity
 from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSwapper
@@ -63,7 +63,7 @@ class DraftedSwapper:
         parser = network.needs.get("mask")
         if parser is None:
             raise ModelError(f"{network.card.name}: its card names no parser (needs.mask)")
-        self._mesh = MeshSwapper(parser=cover_parser(parser, hair=False))
+        self._mesh = MeshSwapper(parser=cover_parser(parser))
         self._opacity = min(strength, 1.0)
 
     def crop_size(self, face: Face) -> int:
@@ -82,7 +82,7 @@ class DraftedSwapper:
     def swap(self, crops: Sequence[Crop], identity: DraftedIdentity) -> list[SwappedCrop]:
         """Draft each crop, and have the network correct all drafts in one batch."""
         drafts = [
-            self._draft(crop, new)
+            SwappedCrop(blend(new.pixels, to_float(crop.pixels), new.mask, opacity=self._opacity), new.mask)
             for crop, new in zip(crops, self._mesh.swap(crops, identity.skin), strict=True)
         ]
         side = self._network.crop_size(crops[0].face) if crops else 0
@@ -92,12 +92,6 @@ class DraftedSwapper:
         ]
         made = self._network.swap(small, identity.person)
         return [corrected(*each) for each in zip(drafts, small, made, strict=True)]
-
-    def _draft(self, crop: Crop, new: SwappedCrop) -> SwappedCrop:
-        """The crop with the new skin in it, and where it is."""
-        target = to_float(crop.pixels)
-        matched = match_colour(new.pixels, target, new.mask, self._mesh.colour)
-        return SwappedCrop(blend(matched, target, new.mask, opacity=self._opacity), new.mask)
 
 
 def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop:

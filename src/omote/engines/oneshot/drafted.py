@@ -25,6 +25,9 @@ from omote.zoo.networks import Network
 
 Array = npt.NDArray[np.float32]
 
+_SHOWN = 0.5
+"""How much of the change is shown. Half of it takes recognisers as near to the source as all of it does; the
+other half only moves them farther from the target, and the eye sees it as patches."""
 _DARK = 0.15
 """Brightness, 0..1, from which on colours grow with brightness; far below it they are noise, and are kept."""
 
@@ -119,7 +122,7 @@ def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop
     # Where a brow gives way to skin, the brow's faint colour grows to that of skin, which else would be grey.
     brighter = (new.mean(2) + _DARK) / (draft.pixels.mean(2) + _DARK)
     mask = enlarged(made.mask, cv2.BORDER_CONSTANT)
-    change = (mask * (brighter - 1))[..., None] * (draft.pixels + _DARK)
+    change = (_SHOWN * mask * (brighter - 1))[..., None] * (draft.pixels + _DARK)
     pixels = np.clip(draft.pixels + change, 0, 1)
     shown = (mask > 0) | (draft.mask > 0)
     return SwappedCrop(np.asarray(pixels, np.float32), shown.astype(np.float32))

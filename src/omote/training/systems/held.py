@@ -14,15 +14,18 @@ _OTHER_PHOTO = 0.4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldSwap(Swap):
-    """A swap with all that holds it to its target.
+    """A swap with all that holds it to what it was made of.
 
     A cycle triplet counts as a pair of one photo: `batch.target` is the true answer, whatever the network was
     given.
 
     Attributes:
         mask: (B, 1, S, S) of the fakes.
+        kept: (B, 3, S, S) what the swap is to stay near: the target where it is the true answer, else what
+            was given, a draft.
         maps: perceptual maps of the fakes, pasted with the largest mask; with their graph.
         real_maps: of the targets.
+        kept_maps: of `kept`.
         filled: (B, 3, S, S) those pictures.
         parts: where eyes and mouth are.
         points: (B, 478, 2) meshes of the targets in the canonical crop.
@@ -30,9 +33,11 @@ class HeldSwap(Swap):
     """
 
     mask: Tensor
+    kept: Tensor
     filled: Tensor
     maps: list[Tensor]
     real_maps: list[Tensor]
+    kept_maps: list[Tensor]
     parts: Parts
     points: Tensor
     looks: tuple[Look, Look]

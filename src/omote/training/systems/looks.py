@@ -62,9 +62,8 @@ def varied(framing: Tensor, count: int, draws: Draws) -> Tensor:
     return torch.cat([linear, (framing[None, :, 2] + shift)[:, :, None]], 2)
 
 
-def found_points(teacher: MeshTeacher, swapped: Tensor, batch: FramedBatch, draws: Draws) -> Points:
+def found_points(teacher: MeshTeacher, swapped: Tensor, batch: FramedBatch, framing: Tensor) -> Points:
     """The mesh of swapped crops, (B, 478, 2) in the canonical crop, with gradient; see `in_mesh_frame`."""
-    framing = varied(teacher.framing, len(swapped), draws)
     return teacher.look(in_mesh_frame(swapped, batch, framing, teacher.size), framing)[..., :2]
 
 

@@ -28,7 +28,7 @@ from omote.training.networks.swap128 import Swap128, paste
 from omote.training.networks.swap128_judges import FaceJudges, unit_maps
 from omote.training.system import Moment, Phase, Terms
 from omote.training.systems.held import HeldSwap
-from omote.training.systems.looks import Look, Parts, face_masks, found_points, softened
+from omote.training.systems.looks import Look, Parts, face_masks, found_points, softened, varied
 from omote.training.systems.oneshot import Identities, OneShot, Swap, Task
 from omote.training.teachers.features import feature_teacher
 from omote.training.teachers.identity import identity_teacher
@@ -97,8 +97,8 @@ class OmoteSwapSystem(OneShot):
     - of all pairs: `adversarial`, `part_adversarial`, `feature_adversarial`, `identity`, `part_matching`,
       `colour`, `expression`, `gaze`, `ring`;
     - of pairs that have a true answer: `reconstruction`, `perceptual`;
-    - of different people: `away` (from the target's identity), `matching`, `attributes` (deep perceptual
-      distance), `held` and `held_features` (eyes and mouth);
+    - of different people: `away` (from the target's identity), and from what was given: `change`, `matching`,
+      `attributes` (deep perceptual distance), `held` and `held_features` (eyes and mouth);
     - of the discriminators: `discriminator`, `part_discriminator`, `feature_discriminator`, `part_penalty`,
       `feature_penalty`.
 
@@ -122,6 +122,7 @@ class OmoteSwapSystem(OneShot):
         "identity",
         "away",
         "reconstruction",
+        "change",
         "perceptual",
         "matching",
         "part_matching",
@@ -243,8 +244,12 @@ class OmoteSwapSystem(OneShot):
         shown = torch.minimum(mask, face_masks(points, batch.back, self.task.size))
         fake = paste(given, colours, shown)
         filled = self.maker.filled(batch.target, colours)
+        different = (batch.kind == OTHER_PERSON)[:, None, None, None]
+        kept = torch.where(different, given, batch.target)
         with torch.no_grad():
-            real_maps = [level.float() for level in self.features(batch.target)]
+            real_maps, kept_maps = (
+                [level.float() for level in self.features(shown)] for shown in (batch.target, kept)
+            )
         return HeldSwap(
             self.task,
             batch,
@@ -253,9 +258,11 @@ class OmoteSwapSystem(OneShot):
             fake,
             judged.seen(softened(fake, draws), batch.back, draws),
             mask,
+            kept,
             filled,
             [level.float() for level in self.features(filled)],
             real_maps,
+            kept_maps,
             Parts.of(points, batch.back),
             points,
             (Look.of(draws), Look.of(draws)),
@@ -348,14 +355,14 @@ class OmoteSwapSystem(OneShot):
         }
 
     def _judged(self, shared: HeldSwap) -> Terms:
-        """What the discriminators say, and how far their features are from those of the target."""
-        judges, target = self.judges, shared.batch.target
+        """What the discriminators say, and how far their features are from those of what is kept."""
+        judges, kept = self.judges, shared.kept
         look, _ = shared.looks
         crop = judges.crop(look(shared.fake))
-        patches, wanted = shared.parts.patches(shared.fake), shared.parts.patches(target)
+        patches, wanted = shared.parts.patches(shared.fake), shared.parts.patches(kept)
         parts = [judge(patch) for judge, patch in zip((judges.eyes, judges.mouth), patches, strict=True)]
         with torch.no_grad():
-            real = judges.crop(look(target))
+            real = judges.crop(look(kept))
             real_parts = [judge(p) for judge, p in zip((judges.eyes, judges.mouth), wanted, strict=True)]
         return {
             "adversarial": losses.hinge_generator_loss([verdict.logits for verdict in crop]),
@@ -379,26 +386,31 @@ class OmoteSwapSystem(OneShot):
         }
 
     def _held(self, shared: HeldSwap) -> Terms:
-        """The target where there is a true answer; else what it gives the swap: deep maps, eyes and mouth."""
-        target, region = shared.batch.target, shared.parts.region
-        ours, theirs = shared.maps, shared.real_maps
+        """The target where it is the true answer, else the draft: all of it, deep maps, eyes and mouth."""
+        kept, region = shared.kept, shared.parts.region
+        ours, theirs = shared.maps, shared.kept_maps
         different, paired = shared.different, shared.paired
         return {
-            "reconstruction": paired * losses.l1_reconstruction_loss(shared.filled, target),
+            "reconstruction": paired * losses.l1_reconstruction_loss(shared.filled, kept),
+            "change": different * losses.l1_reconstruction_loss(shared.fake, kept),
             "perceptual": paired * losses.feature_loss(ours, theirs),
             "attributes": different * losses.feature_loss(ours[2:], theirs[2:]),
-            "held": different * losses.region_loss(shared.fake, target, region),
+            "held": different * losses.region_loss(shared.fake, kept, region),
             "held_features": different * losses.region_feature_loss(ours[:2], theirs[:2], region),
         }
 
     def _meshes(self, shared: HeldSwap, moment: Moment) -> Terms:
-        """Expression and gaze, from the mesh of the swap in its photo."""
+        """Expression and gaze: meshes of the swap in its photo, beside that of the target or the draft."""
         if not (moment.weights.get("expression") or moment.weights.get("gaze")):
             return {}
         batch = shared.batch
         assert isinstance(batch, FramedBatch)
-        found = found_points(self.mesh, shared.fake, batch, moment.draws)
+        framing = varied(self.mesh.framing, len(shared.fake), moment.draws)
+        found = found_points(self.mesh, shared.fake, batch, framing)
+        with torch.no_grad():
+            drafted = found_points(self.mesh, shared.kept, batch, framing)
+        wanted = torch.where(shared.different[:, None, None] > 0, drafted, shared.points)
         return {
-            "expression": losses.expression_loss(found, shared.points, _EYE_DISTANCE),
-            "gaze": losses.gaze_loss(found, shared.points, _EYE_DISTANCE),
+            "expression": losses.expression_loss(found, wanted, _EYE_DISTANCE),
+            "gaze": losses.gaze_loss(found, wanted, _EYE_DISTANCE),
         }

@@ -56,7 +56,7 @@ def test_reinhard_gives_the_target_its_lab_statistics():
 
 
 def test_relight_carries_a_shadow_over_and_keeps_detail():
-    new, target = texture(0, spread=0.03), texture(1, spread=0.0)
+    new, target = texture(0, (0.6, 0.45, 0.4), 0.03), texture(1, (0.65, 0.5, 0.4), 0.0)
     target *= np.linspace(0.6, 1.3, SIZE, dtype=np.float32)[None, :, None]
     mask = np.ones((SIZE, SIZE), np.float32)
     result = relight(new, target, mask)
@@ -65,6 +65,26 @@ def test_relight_carries_a_shadow_over_and_keeps_detail():
     assert np.abs(slow - cv2.GaussianBlur(target, (0, 0), 12)[middle, middle]).mean() < 0.02
     fine = lambda image: (image - cv2.GaussianBlur(image, (0, 0), 4))[middle, middle].ravel()  # noqa: E731
     assert np.corrcoef(fine(result), fine(new))[0, 1] > 0.98
+
+
+def test_relight_is_as_colourful_as_the_target():
+    new = texture(0, (0.6, 0.45, 0.35))
+    grey = np.repeat(texture(1, spread=0.05)[..., :1], 3, 2)
+    mask = np.ones((SIZE, SIZE), np.float32)
+    result = relight(new, grey, mask)
+    assert np.ptp(result, axis=2).max() < 0.01
+    luma = (0.299, 0.587, 0.114)
+    assert np.corrcoef((result @ luma).ravel(), (new @ luma).ravel())[0, 1] > 0.95
+
+
+def test_relight_gives_dark_features_the_hue_of_the_skin_about_them():
+    """A black brow of a dark face is brown on a light one, not grey."""
+    new, target = texture(0, (0.3, 0.2, 0.15), 0.0), texture(1, (0.85, 0.65, 0.5), 0.0)
+    new[44:52, 30:66] = (0.06, 0.05, 0.045)
+    result = relight(new, target, np.ones((SIZE, SIZE), np.float32))
+    brow, skin = result[48, 48], result[10, 10]
+    assert brow.mean() < 0.75 * skin.mean()
+    assert (brow.max() - brow.min()) / brow.mean() > 0.6 * (skin.max() - skin.min()) / skin.mean()
 
 
 @pytest.mark.parametrize("method", COLOUR_METHODS)

@@ -1,6 +1,7 @@
 """Combine everything that says where the new face may show."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -48,6 +49,20 @@ class Masking:
         self._maskers = tuple(maskers)
         self._fit = fit
 
+    def looked_at(self, targets: Sequence[Crop]) -> list[Crop]:
+        """The crops with what the networks say of the old faces, in `bare`; in one batch.
+
+        Engines that match colours themselves want to know; `masks` then asks those networks no more.
+        """
+        looking = [masker for masker in self._maskers if masker.looks_at == "target"]
+        if not looking or not targets:
+            return list(targets)
+        pixels = [to_float(crop.pixels) for crop in targets]
+        found = zip(*(masker.mask(pixels) for masker in looking), strict=True)
+        return [
+            replace(crop, bare=np.minimum.reduce(masks)) for crop, masks in zip(targets, found, strict=True)
+        ]
+
     def mask(self, target: Crop, swapped: Array, engine: Array) -> Array:
         """Return the mask of one crop; see `masks`."""
         return self.masks([target], [swapped], [engine])[0]
@@ -82,14 +97,19 @@ class Masking:
         fences = [np.minimum(mask, self._fence(crop)) for mask, crop in zip(engine, targets, strict=True)]
         shapes = [self._drawn(crop) for crop in targets]
         alive = [i for i, fence in enumerate(fences) if np.minimum(fence, shapes[i]).any()]
+        for index, crop in zip(alive, self._looked_at(targets, alive), strict=True):
+            if crop.bare is not None:
+                found = fitted(crop.bare, crop.face, np.maximum(wider[index], 0))
+                shapes[index] = np.minimum(shapes[index], found)
         for masker in self._maskers if alive else ():
-            looked = [
-                to_float(targets[i].pixels) if masker.looks_at == "target" else swapped[i] for i in alive
-            ]
-            for index, found in zip(alive, masker.mask(looked), strict=True):
-                more = np.maximum(wider[index], 0) if masker.looks_at == "target" else NO_WIDER
-                shapes[index] = np.minimum(shapes[index], fitted(found, targets[index].face, more))
+            if masker.looks_at == "result":
+                for index, found in zip(alive, masker.mask([swapped[i] for i in alive]), strict=True):
+                    shapes[index] = np.minimum(shapes[index], found)
         return [np.minimum(fence, self._adjusted(mask)) for fence, mask in zip(fences, shapes, strict=True)]
+
+    def _looked_at(self, targets: Sequence[Crop], alive: Sequence[int]) -> list[Crop]:
+        crops = [targets[index] for index in alive]
+        return crops if all(crop.bare is not None for crop in crops) else self.looked_at(crops)
 
     def _wider(self, targets: Sequence[Crop], swapped: Sequence[Array]) -> list[Array]:
         """How much wider the new faces are; not at all if nothing compares them."""

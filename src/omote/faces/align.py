@@ -82,11 +82,13 @@ class Crop:
         pixels: (size, size, 3) RGB, dtype of the picture.
         matrix: (2, 3) float64, takes picture (x, y, 1) to crop (x, y).
         face: the face in crop pixels.
+        bare: (size, size) float32 in 0..1, where nothing lies before the face, if anybody has looked.
     """
 
     pixels: Pixels
     matrix: Matrix
     face: Face
+    bare: npt.NDArray[np.float32] | None = None
 
     @property
     def size(self) -> int:

@@ -205,7 +205,8 @@ class Job:
         """Swap faces that lie apart, in place and in one batch."""
         settings, swapper = self.settings, self.swapper
         with self.clock.stage("swap"):
-            crops = [align(pixels, face, swapper.template, swapper.crop_size(face)) for face in faces]
+            cut = [align(pixels, face, swapper.template, swapper.crop_size(face)) for face in faces]
+            crops = self.masking.looked_at(cut)
             swapped = swapper.swap(crops, self.identities[identity])
         with self.clock.stage("compose"):
             news, vouched = [new.pixels for new in swapped], [new.mask for new in swapped]

@@ -48,7 +48,7 @@ class MeshSwapper:
 
     def __init__(
         self,
-        feather: float = 0.25,
+        feather: float = 0.3,
         largest: int = 1024,
         parser: Masker | None = None,
         colour: ColourMethod = "light",
@@ -95,7 +95,8 @@ class MeshSwapper:
             mask *= _carried(identity.bare, spread, len(identity.bare) / len(texture))
         mask *= 1 - dark_occluders(_resized(target, small), _resized(skin, small), mask, coarse, coarse_unit)
         mask = _resized(mask, size) * np.clip(seen_map, 0, 1) * (1 - openings(mesh, size, unit))
-        skin = match_colour(skin, target, mask, self._skin_colour)
+        shown = mask if crop.bare is None else mask * crop.bare
+        skin = match_colour(skin, target, shown, self._skin_colour)
         # Where the target's own eyes and mouth have moved, they are shown as well.
         pixels = np.where(bent[..., None], blend(skin, target, mask), skin)
         return SwappedCrop(pixels, np.where(bent, np.float32(1), mask))

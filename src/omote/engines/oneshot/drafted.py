@@ -7,27 +7,32 @@ its fine detail as far as the network lets it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omote.compose import ColourMethod, blend, to_float
+from omote.compose import ColourMethod, blend, smooth_step, to_float
 from omote.engines.mesh import MeshSwapper, cover_parser
+from omote.engines.mesh.mask import openings
+from omote.engines.mesh.shape import reshaped
 from omote.engines.mesh.texture import MeshIdentity
 from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSwapper
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
 from omote.faces.align import Crop, align, invert
 from omote.faces.face import Face
+from omote.faces.topology import LEFT_EYE, RIGHT_EYE
 from omote.zoo.networks import Network
 
 Array = npt.NDArray[np.float32]
 
-_SHOWN = 0.5
+_SHOWN = float(__import__("os").environ.get("SHOWN", "0.5"))
 """How much of the change is shown. Half of it takes recognisers as near to the source as all of it does; the
 other half only moves them farther from the target, and the eye sees it as patches."""
+_TURNED = (25.0, 45.0)
+"""Degrees of yaw between which the correction ends: in profile it comes to lie beside the nose."""
 _DARK = 0.15
 """Brightness, 0..1, from which on colours grow with brightness; far below it they are noise, and are kept."""
 
@@ -93,8 +98,38 @@ class DraftedSwapper:
             align(draft.pixels, crop.face, self._network.template, side)
             for draft, crop in zip(drafts, crops, strict=True)
         ]
-        made = self._network.swap(small, identity.person)
+        made = [
+            _trusted(new, crop, draft, identity.skin)
+            for new, crop, draft in zip(self._network.swap(small, identity.person), crops, small, strict=True)
+        ]
         return [corrected(*each) for each in zip(drafts, small, made, strict=True)]
+
+
+def _trusted(made: SwappedCrop, crop: Crop, small: Crop, skin: MeshIdentity) -> SwappedCrop:
+    """What a network made, as far as it is to be trusted with the face.
+
+    Eyes and inner mouth are the target's own. Of a face that is turned away, or wears dark glasses, the
+    network sees too little.
+    """
+    assert small.face.mesh is not None
+    mesh = reshaped(small.face.mesh, skin.shape)
+    kept = openings(mesh, small.size, small.face.eye_distance)
+    return replace(made, mask=made.mask * (1 - kept) * _bareness(crop) * _frontality(crop.face))
+
+
+def _bareness(crop: Crop) -> float:
+    """How much of the eyes is to be seen, 0..1; 1 if nobody has looked."""
+    if crop.bare is None or crop.face.mesh is None:
+        return 1.0
+    places = crop.face.mesh[np.concatenate([LEFT_EYE, RIGHT_EYE]), :2].round().astype(int)
+    x, y = np.clip(places, 0, crop.size - 1).T
+    return float(crop.bare[y, x].mean())
+
+
+def _frontality(face: Face) -> float:
+    """1 for a face that looks at the camera, falling to 0 for one that is turned away."""
+    start, end = _TURNED
+    return 1.0 if face.pose is None else 1 - float(smooth_step((abs(face.pose[0]) - start) / (end - start)))
 
 
 def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop:

@@ -392,7 +392,7 @@ class OmoteSwapSystem(OneShot):
         different, paired = shared.different, shared.paired
         return {
             "reconstruction": paired * losses.l1_reconstruction_loss(shared.filled, kept),
-            "change": different * losses.l1_reconstruction_loss(shared.fake, kept),
+            "change": different * losses.l2_reconstruction_loss(shared.fake, kept),
             "perceptual": paired * losses.feature_loss(ours, theirs),
             "attributes": different * losses.feature_loss(ours[2:], theirs[2:]),
             "held": different * losses.region_loss(shared.fake, kept, region),

@@ -267,8 +267,9 @@ def test_the_whole_pipeline_and_the_engine_alone_do_much_the_same(
         )
         made[way] = open_image(photos / way / "sheet.jpg").pixels[320:480].astype(float)
     target = open_image(photos / "crops" / "sheet.jpg").pixels[160:320].astype(float)
-    changed = np.abs(made["pipeline"] - target).mean()
-    assert np.abs(made["pipeline"] - made["crops"]).mean() < 0.3 * changed
+    first, second = ((made[way] - target).ravel() for way in made)
+    assert np.abs(first).mean() > 1
+    assert np.corrcoef(first, second)[0, 1] > 0.9
 
 
 def points_bytes() -> bytes:

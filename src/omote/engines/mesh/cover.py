@@ -12,7 +12,7 @@ from omote.zoo import Network, Networks
 
 Array = npt.NDArray[np.float32]
 
-_BARE = ("background", "skin", "brow", "eye", "nose", "lip", "mouth", "ear", "neck")
+_BARE = ("skin", "brow", "eye", "nose", "lip", "mouth", "ear", "neck")
 """What may lie under the mesh of a face and is carried over. Where the mesh errs it lies beside the face.
 Strands of hair are not: cut off at the oval they would be dark streaks on the skin."""
 _SIDE = 256

@@ -73,8 +73,8 @@ def test_relight_is_as_colourful_as_the_target():
     mask = np.ones((SIZE, SIZE), np.float32)
     result = relight(new, grey, mask)
     assert np.ptp(result, axis=2).max() < 0.01
-    luma = (0.299, 0.587, 0.114)
-    assert np.corrcoef((result @ luma).ravel(), (new @ luma).ravel())[0, 1] > 0.95
+    fine = lambda image: (image - cv2.GaussianBlur(image, (0, 0), 8)).ravel()  # noqa: E731
+    assert np.corrcoef(fine(result.mean(2)), fine(new.mean(2)))[0, 1] > 0.95
 
 
 def test_relight_gives_dark_features_the_hue_of_the_skin_about_them():

@@ -23,13 +23,15 @@ from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
 from omote.faces.align import Crop, align, warp
 from omote.faces.face import Face
-from omote.zoo import Network
+from omote.faces.topology import LEFT_EYE
+from omote.zoo import Card, Network
 from tests.planted import planted
 from tests.swap_networks import catalogue, needed, network_of
 from tests.synthetic import painted, posed_face
 
 Pixels = np.ndarray[Any, Any]
-CARD = catalogue().cards["omote-swap-128"]
+SHIPPED = catalogue().cards["omote-swap-128"]
+CARD = replace(SHIPPED, settings={**SHIPPED.settings, "shown": 1.0})
 SIDE = 128
 FACE, SOURCE_FACE = posed_face(roll=12.0), posed_face(scale=80.0, yaw=10.0)
 SOURCE = Source(painted(SOURCE_FACE, seed=2, skin=(0.8, 0.4, 0.3)), SOURCE_FACE)
@@ -41,6 +43,7 @@ def network(
     detail: float = 1.0,
     needs: Mapping[str, Network] | None = None,
     missing: str = "",
+    card: Card = CARD,
 ) -> Network:
     """One that makes its target brighter by `shift`, and says the same of every place."""
     nodes = [
@@ -60,7 +63,7 @@ def network(
         {"target": shape, "source": ["batch", 128]},
         outputs,
     )
-    return network_of(CARD, data, needs)
+    return network_of(card, data, needs)
 
 
 def engine(strength: float = 1.0, **options: Any) -> DraftedSwapper:
@@ -239,6 +242,52 @@ def test_the_network_is_given_the_mesh_engine_s_draft_and_corrects_it() -> None:
     np.testing.assert_allclose(seen[0][0], (small.pixels.transpose(2, 0, 1) - 0.5) / 0.5, atol=1e-5)
     x, y = crop.face.mesh[4, :2].round().astype(int)  # the nose, where all of both masks is 1
     np.testing.assert_allclose(new.pixels[y, x].mean(), draft[y, x].mean() + 0.05, atol=1e-4)
+
+
+def brightness(swapper: DraftedSwapper, face: Face = FACE, bare: float | None = None) -> tuple[float, float]:
+    """Of the nose and of an eye's middle after a swap."""
+    crop = cut(swapper, painted(face, seed=3), face)
+    if bare is not None:
+        crop = replace(crop, bare=np.full((crop.size, crop.size), bare, np.float32))
+    (new,) = swapper.swap([crop], swapper.identity([SOURCE]))
+    made, mesh = blend(new.pixels, to_float(crop.pixels), new.mask), crop.face.mesh
+    assert mesh is not None
+    places = (mesh[4, :2], mesh[LEFT_EYE, :2].mean(0))
+    nose, eye = (made[round(float(y)), round(float(x))].mean() for x, y in places)
+    return float(nose), float(eye)
+
+
+@pytest.mark.parametrize("shown", [0.25, 0.5])
+def test_so_much_of_the_change_is_shown_as_the_card_says(shown: float) -> None:
+    card = replace(CARD, settings={**CARD.settings, "shown": shown})
+    before, after, all_of_it = (
+        brightness(swapper)[0] for swapper in (engine(), engine(shift=0.1, card=card), engine(shift=0.1))
+    )
+    assert after - before == pytest.approx(shown * (all_of_it - before), abs=2e-3)
+
+
+@pytest.mark.parametrize("shown", [0, 1.5])
+def test_a_share_that_is_none_is_told(shown: float) -> None:
+    with pytest.raises(ModelError, match="shown"):
+        engine(card=replace(CARD, settings={**CARD.settings, "shown": shown}))
+
+
+def test_eyes_are_left_alone() -> None:
+    (nose, eye), (brighter, same) = brightness(engine()), brightness(engine(shift=0.1))
+    assert brighter - nose > 0.05
+    assert same == pytest.approx(eye, abs=5e-3)
+
+
+def test_behind_dark_glasses_and_in_profile_nothing_is_corrected() -> None:
+    plain, corrected_ = engine(), engine(shift=0.1)
+    for face, bare in ((FACE, 0.0), (replace(FACE, pose=(60.0, 0.0, 0.0)), None)):
+        assert brightness(corrected_, face, bare)[0] == pytest.approx(
+            brightness(plain, face, bare)[0], abs=1e-3
+        )
+    turned = replace(FACE, pose=(35.0, 0.0, 0.0))
+    half = brightness(corrected_, turned)[0] - brightness(plain, turned)[0]
+    full = brightness(corrected_)[0] - brightness(plain)[0]
+    assert half == pytest.approx(full / 2, rel=0.1)
 
 
 def test_a_large_face_keeps_detail_that_the_network_cannot_hold() -> None:

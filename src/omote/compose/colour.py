@@ -1,6 +1,5 @@
 """Colour transfer: give the new face the light and colour of the picture that it enters."""
 
-from collections.abc import Sequence
 from typing import Literal, get_args
 
 import cv2
@@ -10,11 +9,6 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 ColourMethod = Literal["none", "reinhard", "transport", "light"]
 COLOUR_METHODS: tuple[ColourMethod, ...] = get_args(ColourMethod)
-
-_LUMA = np.array((0.299, 0.587, 0.114), np.float32)
-"""Rec. 601."""
-_DARK = 0.04
-"""Added to colours before they are divided by their luma."""
 
 
 def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = "light") -> Array:
@@ -71,50 +65,44 @@ def transport(new: Array, target: Array, mask: Array, most: float = 1.6) -> Arra
 def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Array:
     """Give the new face the light of the target: what changes slowly over the face comes from there.
 
-    Half of the change multiplies (black stays black, as under another lamp) and half adds (contrast stays as
-    it is, where a multiplication would bleach or harden the features). Both in the target's hues: what is
-    added has them, and what is multiplied keeps its own where they are finer than light, as far as the target
-    is colourful. So brows are not grey on light skin, cheeks do not glow, and grey photos stay grey.
+    Half of the change multiplies (black stays black, as under another lamp) and half adds (contrast stays
+    as it is, where a multiplication would bleach or harden the features). The new face is no more colourful
+    than the target: grey photos stay grey.
 
     Args:
         width: standard deviation of the blur that tells light from face, as a fraction of the crop size.
     """
     size = new.shape[0]
+    new = _toned(new, _colourfulness(target, mask) / max(_colourfulness(new, mask), 1e-6))
     # Slow changes need few pixels: work on small copies, then enlarge.
     small = min(64, size)
     weight, *pictures = (
-        np.asarray(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), np.float32)
-        for image in (mask, new, target)
+        cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA) for image in (mask, new, target)
     )
     total = cv2.GaussianBlur(weight, (0, 0), width * small)[..., None] + 1e-3
     old_light, new_light = (
         cv2.GaussianBlur(image * weight[..., None], (0, 0), width * small) / total for image in pictures
     )
-    old_luma, new_luma = (_luma(light) for light in (old_light, new_light))
-    gain = (np.clip((new_luma + 0.05) / (old_luma + 0.05), 0.25, 4) + 1) / 2
-    added = (new_luma - old_luma) / 2 * new_light / np.maximum(new_luma, 1e-3)
-    share = _colourfulness(pictures, weight)
-    hue = np.log(_hue(new_light)) - share * np.log(_hue(old_light))
-    change = np.dstack([gain, hue, added]).astype(np.float32)
+    ratio = np.clip((new_light + 0.05) / (old_light + 0.05), 0.25, 4)
+    change = np.dstack([(ratio + 1) / 2, (new_light - old_light) / 2]).astype(np.float32)
     change = np.asarray(cv2.resize(change, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
-    coloured = np.exp(change[..., 1:4] + share * np.log(_hue(new)))
-    multiplied = coloured / _luma(coloured) * (_luma(new) * change[..., :1] + _DARK) - _DARK
-    return np.asarray((multiplied + change[..., 4:]).clip(0, 1), np.float32)
+    return (new * change[..., :3] + change[..., 3:]).clip(0, 1)
 
 
-def _luma(pixels: Array) -> Array:
-    return np.asarray(pixels @ _LUMA, np.float32)[..., None]
+def _colourfulness(pixels: Array, mask: Array) -> float:
+    """How far colours are from grey, beside their brightness; every other pixel is plenty."""
+    values, weights = pixels[::2, ::2], mask[::2, ::2]
+    return float(
+        (np.ptp(values, axis=2) * weights).sum() / max(float((values.mean(2) * weights).sum()), 1e-6)
+    )
 
 
-def _hue(pixels: Array) -> Array:
-    """Colours by their luma; those of dark pixels, which are noise, are nearly grey."""
-    return np.asarray((np.maximum(pixels, 0) + _DARK) / (_luma(pixels) + _DARK), np.float32)
-
-
-def _colourfulness(pictures: Sequence[Array], weight: Array) -> np.float32:
-    """How colourful the second of two pictures is beside the first, at most 1."""
-    first, second = (float((np.abs(np.log(_hue(image))).mean(2) * weight).sum()) for image in pictures)
-    return np.float32(min(second / max(first, 1e-6), 1))
+def _toned(pixels: Array, share: float) -> Array:
+    """With so much of their colour, all of it at most."""
+    if share >= 1:
+        return pixels
+    grey = pixels.mean(2, keepdims=True)
+    return np.asarray(grey + share * (pixels - grey), np.float32)
 
 
 def _moments(pixels: Array, mask: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

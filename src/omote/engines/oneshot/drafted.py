@@ -1,9 +1,9 @@
 """omote-swap-128: the mesh engine drafts, a network makes the draft the person.
 
-The draft has the source's skin in the target's light, at the picture's own resolution, but the target's
-shapes, and the seams of a collage. The network corrects it at 128 pixels, by what it knows of the person.
-What it changes is brightness, and smooth, so it is enlarged and added to the draft, which keeps its hue, and
-its fine detail as far as the network lets it.
+The draft has the source's skin in the target's light, at the picture's own resolution, but shapes only as
+far as a mesh tells them, and the seams of a collage. The network corrects it at 128 pixels, by what it knows
+of the person. What it changes is brightness, and smooth, so it is enlarged and added to the draft, which
+keeps its hue, and its fine detail as far as the network lets it.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,17 @@ from omote.engines.mesh import MeshSwapper, cover_parser
 from omote.engines.mesh.mask import openings
 from omote.engines.mesh.shape import reshaped
 from omote.engines.mesh.texture import MeshIdentity
-from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSwapper
+from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSettings, EmbeddingSwapper
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
 from omote.faces.align import Crop, align, invert
 from omote.faces.face import Face
 from omote.faces.topology import LEFT_EYE, RIGHT_EYE
+from omote.zoo.card import read_settings
 from omote.zoo.networks import Network
 
 Array = npt.NDArray[np.float32]
 
-_SHOWN = float(__import__("os").environ.get("SHOWN", "0.5"))
-"""How much of the change is shown. Half of it takes recognisers as near to the source as all of it does; the
-other half only moves them farther from the target, and the eye sees it as patches."""
 _TURNED = (25.0, 45.0)
 """Degrees of yaw between which the correction ends: in profile it comes to lie beside the nose."""
 _DARK = 0.15
@@ -68,6 +66,9 @@ class DraftedSwapper:
                 f"{network.card.name} takes no --boost: it works at the size of the face; leave it out"
             )
         self._network = EmbeddingSwapper(network, strength=strength)
+        self._shown = read_settings(network.card, EmbeddingSettings).shown
+        if not 0 < self._shown <= 1:
+            raise ModelError(f"{network.card.name}: shown is {self._shown:g}; wanted above 0 to 1")
         parser = network.needs.get("mask")
         if parser is None:
             raise ModelError(f"{network.card.name}: its card names no parser (needs.mask)")
@@ -102,7 +103,7 @@ class DraftedSwapper:
             _trusted(new, crop, draft, identity.skin)
             for new, crop, draft in zip(self._network.swap(small, identity.person), crops, small, strict=True)
         ]
-        return [corrected(*each) for each in zip(drafts, small, made, strict=True)]
+        return [corrected(*each, self._shown) for each in zip(drafts, small, made, strict=True)]
 
 
 def _trusted(made: SwappedCrop, crop: Crop, small: Crop, skin: MeshIdentity) -> SwappedCrop:
@@ -132,13 +133,14 @@ def _frontality(face: Face) -> float:
     return 1.0 if face.pose is None else 1 - float(smooth_step((abs(face.pose[0]) - start) / (end - start)))
 
 
-def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop:
+def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop, shown: float = 1.0) -> SwappedCrop:
     """Add to a draft what a network has changed of it.
 
     Args:
         draft: of any size.
         small: the draft as the network was given it, in 0..1; its matrix leads there.
         made: what the network made of that, with `detail`.
+        shown: how much of the change is shown, 0..1.
 
     Returns:
         The pixels of the draft where nothing was changed; the mask is 1 where draft or network differ from
@@ -157,7 +159,7 @@ def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop) -> SwappedCrop
     # Where a brow gives way to skin, the brow's faint colour grows to that of skin, which else would be grey.
     brighter = (new.mean(2) + _DARK) / (draft.pixels.mean(2) + _DARK)
     mask = enlarged(made.mask, cv2.BORDER_CONSTANT)
-    change = (_SHOWN * mask * (brighter - 1))[..., None] * (draft.pixels + _DARK)
+    change = (shown * mask * (brighter - 1))[..., None] * (draft.pixels + _DARK)
     pixels = np.clip(draft.pixels + change, 0, 1)
-    shown = (mask > 0) | (draft.mask > 0)
-    return SwappedCrop(np.asarray(pixels, np.float32), shown.astype(np.float32))
+    changed = (mask > 0) | (draft.mask > 0)
+    return SwappedCrop(np.asarray(pixels, np.float32), changed.astype(np.float32))

@@ -40,10 +40,12 @@ class EmbeddingSettings(TargetSettings):
             (inswapper and its kin).
         unit: then it is brought to unit length. InsightFace does so after the emap product, FaceFusion does
             not; GHOST wants its converter's output as it is.
+        shown: how much of what a network changes of its draft is shown, above 0 to 1 (`DraftedSwapper`).
     """
 
     emap: bool = False
     unit: bool = True
+    shown: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from omote.compose import blend, match_colour, paste, to_float
+from omote.compose import blend, paste, to_float
 from omote.engines.mesh import MeshSwapper
 from omote.engines.oneshot import DraftedSwapper, EmbeddingSwapper
 from omote.engines.oneshot.drafted import corrected
@@ -237,7 +237,7 @@ def test_the_network_is_given_the_mesh_engine_s_draft_and_corrects_it() -> None:
     crop, new = swapped(DraftedSwapper(planted_one), painted(FACE, seed=1), FACE)
     mesh, target = MeshSwapper(), to_float(crop.pixels)
     (skin,) = mesh.swap([crop], mesh.identity([SOURCE]))
-    draft = blend(match_colour(skin.pixels, target, skin.mask, mesh.colour), target, skin.mask)
+    draft = blend(skin.pixels, target, skin.mask)
     small = align(draft, crop.face, "arcface_112_v2", SIDE)
     np.testing.assert_allclose(seen[0][0], (small.pixels.transpose(2, 0, 1) - 0.5) / 0.5, atol=1e-5)
     x, y = crop.face.mesh[4, :2].round().astype(int)  # the nose, where all of both masks is 1

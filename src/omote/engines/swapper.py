@@ -45,8 +45,12 @@ class Swapper(Protocol[Identity]):
     template: str
     """Name of the alignment template of the crops that the engine wants."""
 
-    colour: ColourMethod
-    """The colour transfer that suits what the engine makes, unless the user wants another."""
+    @property
+    def colour(self) -> ColourMethod | None:
+        """The colour transfer that suits what the engine makes, unless the user wants another; None where it
+        has done that itself.
+        """
+        ...
 
     def crop_size(self, face: Face) -> int:
         """Side in pixels of the crop that this face should be cut to."""

@@ -53,7 +53,8 @@ class CropSwap:
         crop = align(picture, face, swapper.template, swapper.crop_size(face))
         (new,) = swapper.swap([crop], identity)
         mask, target = self.masking.mask(crop, new.pixels, new.mask), to_float(crop.pixels)
-        paste(picture, crop, blend(match_colour(new.pixels, target, mask, swapper.colour), target, mask))
+        matched = match_colour(new.pixels, target, mask, swapper.colour or "none")
+        paste(picture, crop, blend(matched, target, mask))
 
     def _face(self, pixels: Pixels) -> Face:
         return self.mesh.refine(pixels, [aligned_face(len(pixels))])[0]

@@ -204,6 +204,7 @@ class Job:
     ) -> None:
         """Swap faces that lie apart, in place and in one batch."""
         settings, swapper = self.settings, self.swapper
+        method = "none" if swapper.colour is None else settings.colour or swapper.colour
         with self.clock.stage("swap"):
             cut = [align(pixels, face, swapper.template, swapper.crop_size(face)) for face in faces]
             crops = self.masking.looked_at(cut)
@@ -213,7 +214,7 @@ class Job:
             masks = self.masking.masks(crops, news, vouched)
             for crop, new, mask, share in zip(crops, news, masks, shares, strict=True):
                 target = to_float(crop.pixels)
-                matched = match_colour(new, target, mask, settings.colour or swapper.colour)
+                matched = match_colour(new, target, mask, method)
                 matched = match_grain(matched, target, mask, settings.grain)
                 opacity = share * self._opacity(crop.face)
                 paste(pixels, crop, blend(matched, target, mask, settings.blend, opacity))

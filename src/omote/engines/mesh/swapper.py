@@ -44,7 +44,7 @@ class MeshSwapper:
     """
 
     template = TEMPLATE
-    colour: ColourMethod = "none"
+    colour: ColourMethod | None = None
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Colour transfer: give the new face the light and colour of the picture that it enters."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -73,12 +73,14 @@ def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Arra
         width: standard deviation of the blur that tells light from face, as a fraction of the crop size.
     """
     size = new.shape[0]
-    new = _toned(new, _colourfulness(target, mask) / max(_colourfulness(new, mask), 1e-6))
     # Slow changes need few pixels: work on small copies, then enlarge.
     small = min(64, size)
     weight, *pictures = (
         cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA) for image in (mask, new, target)
     )
+    before, wanted = (_colourfulness(image, weight) for image in pictures)
+    if wanted < before:
+        new, pictures[0] = (_toned(image, wanted / before) for image in (new, pictures[0]))
     total = cv2.GaussianBlur(weight, (0, 0), width * small)[..., None] + 1e-3
     old_light, new_light = (
         cv2.GaussianBlur(image * weight[..., None], (0, 0), width * small) / total for image in pictures
@@ -89,20 +91,16 @@ def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Arra
     return (new * change[..., :3] + change[..., 3:]).clip(0, 1)
 
 
-def _colourfulness(pixels: Array, mask: Array) -> float:
-    """How far colours are from grey, beside their brightness; every other pixel is plenty."""
-    values, weights = pixels[::2, ::2], mask[::2, ::2]
-    return float(
-        (np.ptp(values, axis=2) * weights).sum() / max(float((values.mean(2) * weights).sum()), 1e-6)
-    )
+def _colourfulness(pixels: npt.NDArray[Any], mask: npt.NDArray[Any]) -> float:
+    """How far colours are from grey, beside their brightness."""
+    brightness = float((pixels.mean(2) * mask).sum())
+    return float((np.ptp(pixels, axis=2) * mask).sum() / max(brightness, 1e-6))
 
 
-def _toned(pixels: Array, share: float) -> Array:
-    """With so much of their colour, all of it at most."""
-    if share >= 1:
-        return pixels
-    grey = pixels.mean(2, keepdims=True)
-    return np.asarray(grey + share * (pixels - grey), np.float32)
+def _toned(pixels: npt.NDArray[Any], share: float) -> Array:
+    """With so much of their colour."""
+    mixing = np.full((3, 3), (1 - share) / 3) + share * np.eye(3)
+    return np.asarray(cv2.transform(pixels, mixing.astype(np.float32)), np.float32)
 
 
 def _moments(pixels: Array, mask: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

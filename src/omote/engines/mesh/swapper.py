@@ -104,13 +104,12 @@ class MeshSwapper:
 
 def _bent(pixels: Array, moved: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
     """The picture with each place taken from (N, N, 2) pixels beside it, and where that changes anything."""
-    bent = np.abs(moved).max(2) > _STILL
+    right, down = cv2.split(moved)
+    bent = np.maximum(np.abs(right), np.abs(down)) > _STILL
     if not bent.any():
         return pixels, bent
     y, x = np.mgrid[: len(pixels), : len(pixels)].astype(np.float32)
-    there = cv2.remap(
-        pixels, x + moved[..., 0], y + moved[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    there = cv2.remap(pixels, x + right, y + down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.where(bent[..., None], np.clip(there, 0, 1), pixels), bent
 
 

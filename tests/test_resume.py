@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,16 @@ import pytest
 
 import omote as api
 from omote.errors import InputError, NoFaceError, OmoteError, UsageError
-from omote.pipelines import JobFolder, Progress, SwapReport, SwapSettings, film_job, job_path, swap_file
+from omote.pipelines import (
+    JobFolder,
+    Progress,
+    SwapReport,
+    SwapSettings,
+    film_job,
+    job_path,
+    swap_file,
+    workers,
+)
 from tests.conftest import Command, finish, pictures, snapshot, start
 from tests.media_files import look
 
@@ -380,6 +390,23 @@ def test_interrupted_workers_stop_without_a_word(source: Path, film: Path, tmp_p
     done = finish(process, 30)
     assert (done.code, done.out, done.err.count("\n")) == (130, "", 1), done.err
     assert not any(Path(f"/proc/{child}/cmdline").exists() for child in children)
+
+
+def test_an_interrupt_waits_until_workers_are_started():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    free, done = threading.Event(), []
+    other = threading.Thread(target=free.wait)  # takes signals that this thread blocks
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), workers._deaf_to_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            done.append("started")
+    finally:
+        free.set()
+        other.join()
+        signal.signal(signal.SIGINT, before)
+    assert done == ["started"]
 
 
 _FINALISER = """

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from omote.compose.masks import shown_part
+
 Array = npt.NDArray[np.float32]
 BlendMethod = Literal["feather", "multiband", "poisson"]
 BLEND_METHODS: tuple[BlendMethod, ...] = get_args(BlendMethod)
@@ -24,14 +26,18 @@ def blend(
             `poisson` (gradients of the new face, border colours of the target).
         opacity: 0 (nothing changes) to 1.
     """
+    part = shown_part(mask)
+    weight, old = cv2.merge([mask[part]] * 3), target[part]
     match method:
         case "feather":
-            change = (new - target) * mask[..., None]
+            change = (new[part] - old) * weight
         case "multiband":
-            change = _multiband(new - target, mask)
+            change = _multiband(new - target, mask)[part]
         case "poisson":
-            change = (_poisson(new, target, mask) - target) * mask[..., None]
-    return np.where(mask[..., None] > 0, np.clip(target + change * np.float32(opacity), 0, 1), target)
+            change = (_poisson(new, target, mask)[part] - old) * weight
+    result = target.copy()
+    result[part] = np.where(weight > 0, np.clip(old + change * np.float32(opacity), 0, 1), old)
+    return result
 
 
 def _multiband(difference: Array, mask: Array, levels: int = 5) -> Array:

@@ -11,7 +11,13 @@ ColourMethod = Literal["none", "reinhard", "transport", "light"]
 COLOUR_METHODS: tuple[ColourMethod, ...] = get_args(ColourMethod)
 
 
-def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = "light") -> Array:
+LIGHT = 0.09
+"""Standard deviation of the blur that tells light from face, as a fraction of the crop size."""
+
+
+def match_colour(
+    new: Array, target: Array, mask: Array, method: ColourMethod = "light", width: float = LIGHT
+) -> Array:
     """Shift the colours of `new` towards those of `target`, as seen through a mask.
 
     Args:
@@ -21,6 +27,7 @@ def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = 
         method: `reinhard` (mean and spread of each Lab channel), `transport` (linear optimal transport
             between the two RGB distributions), `light` (the light that falls on the target, with its
             shadows and highlights), or `none`.
+        width: of `light`, see `relight`.
 
     Returns:
         (N, N, 3) float32 in 0..1.
@@ -31,7 +38,7 @@ def match_colour(new: Array, target: Array, mask: Array, method: ColourMethod = 
         return reinhard(new, target, mask)
     if method == "transport":
         return transport(new, target, mask)
-    return relight(new, target, mask)
+    return relight(new, target, mask, width)
 
 
 def reinhard(new: Array, target: Array, mask: Array) -> Array:
@@ -62,7 +69,7 @@ def transport(new: Array, target: Array, mask: Array, most: float = 1.6) -> Arra
     return np.asarray(cv2.transform(new, matrix).clip(0, 1), np.float32)
 
 
-def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Array:
+def relight(new: Array, target: Array, mask: Array, width: float = LIGHT) -> Array:
     """Give the new face the light of the target: what changes slowly over the face comes from there.
 
     Half of the change multiplies (black stays black, as under another lamp) and half adds (contrast stays
@@ -86,9 +93,11 @@ def relight(new: Array, target: Array, mask: Array, width: float = 0.09) -> Arra
         cv2.GaussianBlur(image * weight[..., None], (0, 0), width * small) / total for image in pictures
     )
     ratio = np.clip((new_light + 0.05) / (old_light + 0.05), 0.25, 4)
-    change = np.dstack([(ratio + 1) / 2, (new_light - old_light) / 2]).astype(np.float32)
-    change = np.asarray(cv2.resize(change, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
-    return (new * change[..., :3] + change[..., 3:]).clip(0, 1)
+    gain, offset = (
+        np.asarray(cv2.resize(change, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+        for change in ((ratio + 1) / 2, (new_light - old_light) / 2)
+    )
+    return np.asarray((new * gain + offset).clip(0, 1), np.float32)
 
 
 def _colourfulness(pixels: npt.NDArray[Any], mask: npt.NDArray[Any]) -> float:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from omote.compose.masks import shown_part
+
 Array = npt.NDArray[np.float32]
 
 OCTAVES = 2
@@ -39,6 +41,12 @@ def match_grain(new: Array, target: Array, mask: Array, amount: float = 1.0) -> 
     inside = mask > 0.5
     if amount == 0 or inside.sum() < 4 * _LEAST:
         return new
+    part, result = shown_part(mask), new.copy()
+    result[part] = _matched(new[part], target[part], inside[part], amount)
+    return result
+
+
+def _matched(new: Array, target: Array, inside: npt.NDArray[np.bool_], amount: float) -> Array:
     plate = _luma(target)
     wanted = noise_levels(plate, inside)
     soft = _as_sharp(new, plate, inside, float(wanted[0]))
@@ -48,7 +56,7 @@ def match_grain(new: Array, target: Array, mask: Array, amount: float = 1.0) -> 
     if missing.max() < _FAINT**2:
         return result
     random = np.random.Generator(np.random.SFC64(zlib.crc32(plate.tobytes())))
-    fine, coarse = (_noise(random, len(new), octave, missing[octave] ** 0.5) for octave in range(OCTAVES))
+    fine, coarse = (_noise(random, plate.shape, octave, missing[octave] ** 0.5) for octave in range(OCTAVES))
     return np.asarray(np.clip(result + np.float32(amount) * (fine + coarse)[..., None], 0, 1), np.float32)
 
 
@@ -77,13 +85,13 @@ def noise_levels(pixels: Array, inside: npt.NDArray[np.bool_]) -> Array:
     return levels
 
 
-def _noise(random: np.random.Generator, side: int, octave: int, level: float) -> Array:
-    size = -(-side >> octave)
-    noise = random.standard_normal((size, size), np.float32) * np.float32(level)
+def _noise(random: np.random.Generator, shape: tuple[int, ...], octave: int, level: float) -> Array:
+    height, width = shape
+    noise = random.standard_normal((-(-height >> octave), -(-width >> octave)), np.float32)
+    noise *= np.float32(level)
     if octave:
-        noise = _CUBIC * np.asarray(
-            cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC), np.float32
-        )
+        fine = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+        noise = _CUBIC * np.asarray(fine, np.float32)
     return noise
 
 

@@ -90,6 +90,12 @@ def soften_inside(mask: Array, sigma: float) -> Array:
     return (np.clip(blurred, 0.5, 1) - np.float32(0.5)) * 2
 
 
+def shown_part(mask: Array) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box that holds what a mask shows; empty if it shows nothing."""
+    x, y, width, height = cv2.boundingRect((mask > 0).view(np.uint8))
+    return slice(y, y + height), slice(x, x + width)
+
+
 def _distance(filled: npt.NDArray[np.uint8]) -> Array:
     """Distance of every non-zero pixel to the nearest zero, in pixels."""
     return np.asarray(cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_3), np.float32)

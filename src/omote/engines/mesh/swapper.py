@@ -1,6 +1,7 @@
 """The classical engine: source skin carried over the face mesh to the pose and expression of the target."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -25,6 +26,8 @@ _MAP_SIZE = 224
 """Largest side of the map. It is affine inside a triangle, so that enlarging it loses nothing."""
 _STILL = 0.02
 """Pixels by which a place may move without being sampled anew."""
+_LIGHT = 0.33
+"""Standard deviation of the blur that tells light from face, in eye distances."""
 
 
 class MeshSwapper:
@@ -72,45 +75,76 @@ class MeshSwapper:
         return [self._swap(crop, identity) for crop in crops]
 
     def _swap(self, crop: Crop, identity: MeshIdentity) -> SwappedCrop:
-        if crop.face.mesh is None:
+        old = crop.face.mesh
+        if old is None:
             raise ValueError("the mesh engine needs target faces with their mesh")
-        old, size, unit = crop.face.mesh, crop.size, crop.face.eye_distance
-        mesh = reshaped(old, identity.shape)
+        new = reshaped(old, identity.shape)
+        pixels, mask = to_float(crop.pixels), np.zeros((crop.size, crop.size), np.float32)
+        corner, side = _square_around(new, crop.face.eye_distance, crop.size)
+        part = tuple(slice(start, start + side) for start in corner[::-1])
+        bare = None if crop.bare is None else crop.bare[part]
+        shift = np.array([*corner, 0], np.float32)
+        pixels[part], mask[part] = self._laid(
+            pixels[part], bare, _Meshes(old - shift, new - shift, crop.face.eye_distance), identity
+        )
+        return SwappedCrop(pixels, mask)
+
+    def _laid(
+        self, target: Array, bare: Array | None, face: "_Meshes", identity: MeshIdentity
+    ) -> tuple[Array, Array]:
+        """The texture over a face that fills a square, (N, N, 3), and where it is sure of it, (N, N)."""
+        mesh, size, unit = face.new, len(target), face.unit
         texture, texture_scale = identity.level_for(_extent(mesh) / _extent(identity.mesh))
         places = (identity.mesh[:, :2] + 0.5) * texture_scale - 0.5
-        values = np.column_stack([places, seen(identity.facing, facing(mesh)), (old - mesh)[:, :2]])
+        values = np.column_stack([places, seen(identity.facing, facing(mesh)), (face.old - mesh)[:, :2]])
 
         small = min(size // 2, _MAP_SIZE)
         coarse, coarse_unit = _scaled(mesh, small / size), unit * small / size
         vertices, triangles, values = _with_rim(coarse, values, coarse_unit)
         spread, covered = interpolate(vertices, triangles, values, small)
-        x, y, seen_map, *moved = cv2.split(_resized(spread, size))
+        x, y, seen_map, right, down = (_resized(plane, size) for plane in cv2.split(spread))
         skin = np.asarray(
             cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
         )
-        target, bent = _bent(to_float(crop.pixels), np.dstack(moved))
+        target, bent = _bent(target, right, down)
 
         mask = face_mask(covered, coarse_unit, self.feather)
         if identity.bare is not None:
             mask *= _carried(identity.bare, spread, len(identity.bare) / len(texture))
         mask *= 1 - dark_occluders(_resized(target, small), _resized(skin, small), mask, coarse, coarse_unit)
         mask = _resized(mask, size) * np.clip(seen_map, 0, 1) * (1 - openings(mesh, size, unit))
-        shown = mask if crop.bare is None else mask * crop.bare
-        skin = match_colour(skin, target, shown, self._skin_colour)
+        shown = mask if bare is None else mask * bare
+        skin = match_colour(skin, target, shown, self._skin_colour, _LIGHT * unit / size)
         # Where the target's own eyes and mouth have moved, they are shown as well.
-        pixels = np.where(bent[..., None], blend(skin, target, mask), skin)
-        return SwappedCrop(pixels, np.where(bent, np.float32(1), mask))
+        pixels = cv2.copyTo(blend(skin, target, mask), bent, skin)
+        return np.asarray(pixels, np.float32), np.maximum(mask, bent)
 
 
-def _bent(pixels: Array, moved: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """The picture with each place taken from (N, N, 2) pixels beside it, and where that changes anything."""
-    right, down = cv2.split(moved)
-    bent = np.maximum(np.abs(right), np.abs(down)) > _STILL
+@dataclass(frozen=True, slots=True, eq=False)
+class _Meshes:
+    """A face, (478, 3) in pixels of a square, as it is and as it shall be, and its eye distance."""
+
+    old: Array
+    new: Array
+    unit: float
+
+
+def _square_around(mesh: Array, unit: float, size: int) -> tuple[npt.NDArray[np.int64], int]:
+    """The smallest square part of a crop that holds a face and its rim: left and top corner, side."""
+    low, high = (mesh[:, :2].min(0) - RIM * unit, mesh[:, :2].max(0) + RIM * unit)
+    side = min(int(np.ceil((high - low).max())) + 2, size)
+    corner = np.floor((low + high - side) / 2).astype(np.int64)
+    return np.clip(corner, 0, size - side), side
+
+
+def _bent(pixels: Array, right: Array, down: Array) -> tuple[Array, npt.NDArray[np.uint8]]:
+    """The picture with each place taken from so many pixels beside it, and 1 where that changes anything."""
+    bent = (np.maximum(np.abs(right), np.abs(down)) > _STILL).view(np.uint8)
     if not bent.any():
         return pixels, bent
     y, x = np.mgrid[: len(pixels), : len(pixels)].astype(np.float32)
     there = cv2.remap(pixels, x + right, y + down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.where(bent[..., None], np.clip(there, 0, 1), pixels), bent
+    return np.asarray(cv2.copyTo(np.clip(there, 0, 1), bent, pixels.copy()), np.float32), bent
 
 
 def _carried(bare: Array, spread: Array, scale: float) -> Array:

@@ -72,6 +72,24 @@ def test_the_target_keeps_eyes_mouth_and_everything_outside():
     assert new.mask[0].max() == new.mask[-1].max() == new.mask[:, 0].max() == new.mask[:, -1].max() == 0
 
 
+def test_closed_lips_show_no_teeth_of_the_source():
+    face = posed_face()
+    opened = np.array(face.mesh)
+    middle = opened[INNER_LIPS, 1].mean()
+    lower = INNER_LIPS[opened[INNER_LIPS, 1] > middle]
+    opened[lower, 1] += 12
+    smiling = Face(box=face.box, score=1, points=face.points, mesh=opened)
+    pixels = painted(face, 1)
+    cv2.fillPoly(pixels, [np.round(opened[INNER_LIPS, :2]).astype(np.int32)], (0, 255, 0))
+    shut = np.array(face.mesh)
+    shut[INNER_LIPS, 1] = middle
+    closed = Face(box=face.box, score=1, points=face.points, mesh=shut)
+    result, _, _ = swapped(Source(pixels, smiling), painted(face, 2), closed, colour="none")
+    y, x = round(float(middle)), shut[INNER_LIPS, 0]
+    seam = result[y - 1 : y + 2, int(x.min()) + 3 : int(x.max()) - 3].astype(int)
+    assert (seam[..., 1] - seam[..., 0]).max() < 60
+
+
 def cheeks(crop, new) -> tuple[float, float]:
     """Mask on the left and right cheek, as seen in the picture."""
     values = []

@@ -17,8 +17,9 @@ from omote.faces.align import template  # noqa: E402
 from omote.training.assembly import Where, assemble, fabric_for  # noqa: E402
 from omote.training.data.augment import NONE, Augmentation, draw  # noqa: E402
 from omote.training.data.drawn import drawn_regions  # noqa: E402
+from omote.training.data.lent import Lender  # noqa: E402
 from omote.training.data.occluders import draw_shape, occluded  # noqa: E402
-from omote.training.data.region_batches import cut, judged  # noqa: E402
+from omote.training.data.region_batches import cut, judged, squares_of  # noqa: E402
 from omote.training.data.regions import (  # noqa: E402
     FACE,
     MERGED,
@@ -118,13 +119,68 @@ def test_picture_and_mask_are_turned_alike():
     painted = (faces.masks[..., None] * 20).expand(-1, -1, -1, 3).contiguous()
     faces.pixels.copy_(painted)
     strong = Augmentation(rotation=40, scale=0.3, shift=0.1, flip=0.5)
-    pictures, masks = cut(faces, torch.arange(8), draw(strong, 3, 4, 8), 128)
+    pictures, masks = cut(faces, *squares_of(faces, torch.arange(8)), draw(strong, 3, 4, 8), 128)
     said = pictures[:, 0] * 255 / 20
     sure = (said - said.round()).abs() < 0.05  # not on an edge
     assert sure.float().mean() > 0.9
     assert (said.round().long() == masks)[sure].float().mean() > 0.995
-    straight, _ = cut(faces, torch.arange(8), draw(NONE, 3, 4, 8), 128)
+    straight, _ = cut(faces, *squares_of(faces, torch.arange(8)), draw(NONE, 3, 4, 8), 128)
     assert (pictures - straight).abs().mean() > 0.05
+
+
+# ---------------------------------------------------------------- hats and glasses of others
+
+HAT, HAIR = REGIONS.index("hat"), REGIONS.index("hair")
+
+
+def with_a_hat():
+    """Drawn faces of which the first wears a green hat, and nobody has hair."""
+    faces = drawn_regions()
+    faces.masks[faces.masks == HAIR] = 0
+    faces.masks[0, 20:50, 40:120] = HAT
+    faces.pixels[0, 20:50, 40:120] = torch.tensor([0, 255, 0], dtype=torch.uint8)
+    return faces
+
+
+def test_a_hat_is_lent_with_its_pixels():
+    faces = with_a_hat()
+    everybody = squares_of(faces, torch.arange(8))
+    squares, masks = Lender(faces, 1.0).lend(*everybody, 5, 0)
+    assert torch.equal(squares[0], faces.pixels[0]), "who wears one keeps his own"
+    hats = masks == HAT
+    assert hats.flatten(1).any(1).all()
+    assert (squares[hats] == torch.tensor([0, 255, 0])).all()
+    kept = masks == faces.masks
+    assert torch.equal(squares[1:][hats[1:]], squares[1:][~kept[1:] & hats[1:]])
+    below = torch.arange(faces.masks.shape[1]) > 60
+    assert torch.equal(squares[:, below], faces.pixels[:, below])
+    assert kept[:, below].all()
+
+
+def test_no_hair_stands_above_a_lent_hat():
+    faces = with_a_hat()
+    faces.masks[1:, :18] = HAIR
+    _, masks = Lender(faces, 1.0).lend(*squares_of(faces, torch.arange(8)), 5, 0)
+    above = (masks[1:, :10, 60:100] == HAIR) | (masks[1:, :10, 60:100] == HAT)
+    assert not above.any()
+    assert (masks[1:, :10, :20] == HAIR).any()
+
+
+def test_what_is_lent_follows_from_seed_step_and_row_alone():
+    faces = with_a_hat()
+    lender = Lender(faces, 0.5)
+    squares, masks = lender.lend(*squares_of(faces, torch.arange(8)), 5, 0)
+    part = lender.lend(*squares_of(faces, torch.arange(4, 8)), 5, 0, first=4)
+    assert torch.equal(squares[4:], part[0])
+    assert torch.equal(masks[4:], part[1])
+    lent = (masks[1:] == HAT).flatten(1).any(1)
+    assert 0 < lent.sum() < 7
+
+
+def test_nothing_is_lent_where_nobody_wears_anything():
+    faces = drawn_regions()
+    given = squares_of(faces, torch.arange(8))
+    assert all(torch.equal(a, b) for a, b in zip(Lender(faces, 1.0).lend(*given, 5, 0), given, strict=True))
 
 
 # ---------------------------------------------------------------- occluders

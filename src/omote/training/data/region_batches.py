@@ -8,6 +8,7 @@ from torch import Tensor
 from omote.training.data.augment import NONE, Parameters, draw
 from omote.training.data.batches import ALL, Batches
 from omote.training.data.crops import as_pictures, warp
+from omote.training.data.lent import Lender
 from omote.training.data.occluders import occluded
 from omote.training.data.photometric import degrade, recolour
 from omote.training.data.regions import RegionFaces
@@ -45,40 +46,49 @@ class RegionBatches(Batches):
     Args:
         batches: of a `RegionFaces`; its targets are taken.
         covered: share of faces that something is drawn before.
+        lent: share of faces that get the hat or the glasses of another.
     """
 
     faces: RegionFaces
 
-    def __init__(self, batches: Batches, covered: float) -> None:
+    def __init__(self, batches: Batches, covered: float, lent: float) -> None:
         assert isinstance(batches.faces, RegionFaces)
         super().__init__(
             batches.faces, batches.sampler, batches.augment, batches.size, batches.side, batches.device
         )
         self.covered = covered
+        self._lender = Lender(self.faces, lent)
 
     def batch(self, step: int, part: slice = ALL) -> RegionBatch:  # type: ignore[override]
         """Make the batch of a step, or part of it. Things are drawn before the picture is made worse."""
         seed = self.sampler.seed
         index = torch.from_numpy(self.sampler.draw(step, self.size)[part].target)
         drawn = draw(self.augment, seed, step, self.size)[part]
-        pictures, masks = cut(self.faces, index, drawn, self.side)
-        pictures, masks = occluded(
-            pictures, masks, self.covered, seed, step, range(self.size)[part].start if len(index) else 0
-        )
+        first = range(self.size)[part].start if len(index) else 0
+        squares = self._lender.lend(*squares_of(self.faces, index), seed, step, first)
+        pictures, masks = cut(self.faces, *squares, drawn, self.side)
+        pictures, masks = occluded(pictures, masks, self.covered, seed, step, first)
         pictures = degrade(recolour(pictures.to(self.device), drawn.colour), drawn)
         return RegionBatch(pictures * 2 - 1, masks.to(self.device))
 
 
-def cut(faces: RegionFaces, index: Tensor, drawn: Parameters, side: int) -> tuple[Tensor, Tensor]:
-    """Crops of some faces and of their masks by the same geometry.
+def squares_of(faces: RegionFaces, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Squares (B, N, N, 3) of some faces and their masks (B, N, N), uint8."""
+    return faces.gather(index), faces.masks.index_select(0, index)
+
+
+def cut(
+    faces: RegionFaces, squares: Tensor, masks: Tensor, drawn: Parameters, side: int
+) -> tuple[Tensor, Tensor]:
+    """Crops of squares of a set and of their masks by the same geometry.
 
     Returns:
         (B, 3, S, S) in 0..1, and (B, S, S) int64.
     """
     theta = drawn.theta(faces.side / faces.pixels.shape[1])
-    pictures = warp(as_pictures(faces.gather(index)), theta, side)
-    labels = faces.masks.index_select(0, index).float()[:, None]
-    return (pictures + 1) / 2, warp(labels, theta, side, "nearest")[:, 0].round().long()
+    pictures = warp(as_pictures(squares), theta, side)
+    labels = warp(masks.float()[:, None], theta, side, "nearest")
+    return (pictures + 1) / 2, labels[:, 0].round().long()
 
 
 def judged(faces: RegionFaces, side: int, *, covered: bool, index: Tensor | None = None) -> RegionBatch:
@@ -91,7 +101,7 @@ def judged(faces: RegionFaces, side: int, *, covered: bool, index: Tensor | None
         index: of these faces only.
     """
     chosen = torch.arange(len(faces)) if index is None else index
-    pictures, masks = cut(faces, chosen, draw(NONE, 0, 0, len(chosen)), side)
+    pictures, masks = cut(faces, *squares_of(faces, chosen), draw(NONE, 0, 0, len(chosen)), side)
     if covered:
         pictures, masks = occluded(pictures, masks, 1.0, _CHECKED, 0)
     return RegionBatch(pictures * 2 - 1, masks)

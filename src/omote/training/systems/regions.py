@@ -30,12 +30,14 @@ class RegionSettings:
     Attributes:
         emphasis: weights of the regions' pixels in the cross-entropy, in the order of `REGIONS`; 1 if empty.
         covered: share of faces that something is drawn before.
+        lent: share of faces that get the hat or the glasses of another.
     """
 
     widths: tuple[int, ...] = (24, 40, 64, 96, 128)
     blocks: tuple[int, ...] = (1, 1, 2, 2)
     emphasis: tuple[float, ...] = ()
     covered: float = 0.5
+    lent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +86,7 @@ class RegionSystem:
 
     def lessons(self, batches: Batches) -> Batches:
         """Faces with masks, things drawn before some of them."""
-        made = RegionBatches(batches, self.settings.covered)
+        made = RegionBatches(batches, self.settings.covered, self.settings.lent)
         self._faces = made.faces
         return made
 

@@ -87,6 +87,24 @@ def test_relight_gives_dark_features_the_hue_of_the_skin_about_them():
     assert (brow.max() - brow.min()) / brow.mean() > 0.6 * (skin.max() - skin.min()) / skin.mean()
 
 
+def test_relight_gives_shadows_the_tint_that_they_have_in_the_target():
+    """Small shadows of light skin are red; those of dark skin, brought to its brightness, would be grey."""
+    shade = cv2.GaussianBlur(
+        np.random.default_rng(2).normal(0, 1, (SIZE, SIZE)).astype(np.float32), (0, 0), 2
+    )
+    shade = 0.1 * shade / shade.std()
+    target = np.dstack([0.8 + 0.6 * shade, 0.6 + shade, 0.5 + shade]).astype(np.float32).clip(0, 1)
+    new = (np.array([0.5, 0.35, 0.3]) + np.roll(shade, 30)[..., None]).astype(np.float32).clip(0, 1)
+    result = relight(new, target, np.ones((SIZE, SIZE), np.float32))
+    dark = np.roll(shade, 30) < -0.1
+    assert dark.sum() > 200
+    red = lambda image, where: float((image[where][:, 0] - image[where][:, 1]).mean())  # noqa: E731
+    gained = red(result, dark) - red(result, ~dark)
+    wanted = red(target, shade < -0.1) - red(target, shade >= -0.1)
+    assert gained == pytest.approx(wanted, rel=0.35)
+    assert abs(red(new, dark) - red(new, ~dark)) < 0.1 * wanted
+
+
 @pytest.mark.parametrize("method", COLOUR_METHODS)
 def test_colour_transfer_leaves_its_own_target_alone(method):
     target = texture(3, (0.6, 0.45, 0.4))

@@ -13,6 +13,8 @@ COLOUR_METHODS: tuple[ColourMethod, ...] = get_args(ColourMethod)
 
 LIGHT = 0.09
 """Standard deviation of the blur that tells light from face, as a fraction of the crop size."""
+_FEW = 1e-4
+"""How many pixels of brightness 1, as a share of all, hold a tint at none where brightness hardly varies."""
 
 
 def match_colour(
@@ -74,7 +76,8 @@ def relight(new: Array, target: Array, mask: Array, width: float = LIGHT) -> Arr
 
     Half of the change multiplies (black stays black, as under another lamp) and half adds (contrast stays
     as it is, where a multiplication would bleach or harden the features). The new face is no more colourful
-    than the target: grey photos stay grey.
+    than the target: grey photos stay grey. What is darker or brighter than its surroundings then takes the
+    tint that the target has at that brightness: shadows of light skin are red, not grey as dark skin is.
 
     Args:
         width: standard deviation of the blur that tells light from face, as a fraction of the crop size.
@@ -82,22 +85,43 @@ def relight(new: Array, target: Array, mask: Array, width: float = LIGHT) -> Arr
     size = new.shape[0]
     # Slow changes need few pixels: work on small copies, then enlarge.
     small = min(64, size)
-    weight, *pictures = (
+    weight, old, wanted = (
         cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA) for image in (mask, new, target)
     )
-    before, wanted = (_colourfulness(image, weight) for image in pictures)
-    if wanted < before:
-        new, pictures[0] = (_toned(image, wanted / before) for image in (new, pictures[0]))
+    before, after = (_colourfulness(image, weight) for image in (old, wanted))
+    if after < before:
+        new, old = (_toned(image, after / before) for image in (new, old))
     total = cv2.GaussianBlur(weight, (0, 0), width * small)[..., None] + 1e-3
     old_light, new_light = (
-        cv2.GaussianBlur(image * weight[..., None], (0, 0), width * small) / total for image in pictures
+        cv2.GaussianBlur(image * weight[..., None], (0, 0), width * small) / total for image in (old, wanted)
     )
     ratio = np.clip((new_light + 0.05) / (old_light + 0.05), 0.25, 4)
+    changes = (ratio + 1) / 2, (new_light - old_light) / 2
+    tint = _tint(wanted, weight) - _tint(old * changes[0] + changes[1], weight)
     gain, offset = (
         np.asarray(cv2.resize(change, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
-        for change in ((ratio + 1) / 2, (new_light - old_light) / 2)
+        for change in changes
     )
-    return np.asarray((new * gain + offset).clip(0, 1), np.float32)
+    return np.asarray(_tinted(new * gain + offset, tint).clip(0, 1), np.float32)
+
+
+def _tint(pixels: npt.NDArray[Any], mask: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What brightness tells of the colour: (3, 2), of brightness and its square to RGB less brightness."""
+    brightness = _brightness(pixels)
+    colour = (pixels - brightness[..., None]).reshape(-1, 3)
+    powers = np.stack([brightness.ravel(), brightness.ravel() ** 2], 1)
+    weighted = powers * mask.reshape(-1, 1)
+    return np.linalg.solve(weighted.T @ powers + _FEW * mask.sum() * np.eye(2), weighted.T @ colour).T
+
+
+def _tinted(pixels: Array, tint: npt.NDArray[Any]) -> Array:
+    brightness = _brightness(pixels)
+    powers = cv2.merge([brightness, brightness * brightness])
+    return pixels + np.asarray(cv2.transform(powers, tint.astype(np.float32)), np.float32)
+
+
+def _brightness(pixels: npt.NDArray[Any]) -> Array:
+    return np.asarray(cv2.cvtColor(pixels.astype(np.float32), cv2.COLOR_RGB2GRAY), np.float32)
 
 
 def _colourfulness(pixels: npt.NDArray[Any], mask: npt.NDArray[Any]) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omote.compose import smooth_step
-from omote.faces.topology import CANONICAL, FACE_OVAL, LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
+from omote.faces.topology import FACE_OVAL, LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -62,14 +62,14 @@ def person_shape(mesh: Array) -> Floats:
 def reshaped(mesh: Array, shape: Floats) -> Array:
     """Give a face the shape of a person, in its own pose and expression.
 
-    Nothing changes at the face oval, so that the new face fits into the head.
+    The face oval stays, so that the new face fits into the head; eyes change place and size only.
 
     Args:
         mesh: (478, 3) in pixels.
         shape: of the person, as `person_shape` gives it.
 
     Returns:
-        (478, 3) float32 in the same pixels; the irises move with their eyes.
+        (478, 3) float32 in the same pixels.
     """
     laid, scale, turn = _fitted(mesh)
     wanted = np.clip(shape - _tables().encode @ laid.ravel(), -_FARTHEST, _FARTHEST)
@@ -77,11 +77,11 @@ def reshaped(mesh: Array, shape: Floats) -> Array:
     result = mesh.astype(np.float64)
     result[: len(change)] += change * _inside(mesh)[: len(change), None]
     for eye, iris in _EYES:
-        moved = result[eye] - mesh[eye]
-        # Lids that are closed stay closed, whoever's they are.
-        middle = moved.mean(0)
-        result[eye] = mesh[eye] + middle + _openness(mesh, eye) * (moved - middle)
-        result[iris] = mesh[iris] + middle
+        # Lids do not change their form: a closed eye stays closed, and a gaze goes where it went.
+        both, here, there = np.concatenate([eye, iris]), mesh[eye].mean(0), result[eye].mean(0)
+        around = mesh[eye] - here
+        growth = ((result[eye] - there) * around).sum() / max(float((around**2).sum()), 1e-9)
+        result[both] = there + growth * (mesh[both] - here)
     return result.astype(np.float32)
 
 
@@ -103,14 +103,3 @@ def _inside(mesh: Array) -> Array:
     unit = np.linalg.norm(mesh[LEFT_EYE, :2].mean(0) - mesh[RIGHT_EYE, :2].mean(0))
     depth = [cv2.pointPolygonTest(oval, (float(x), float(y)), True) for x, y in mesh[:, :2]]
     return smooth_step(np.array(depth, np.float32) / max(_BORDER * float(unit), 1e-6))
-
-
-def _openness(mesh: Array, eye: npt.NDArray[np.int32]) -> float:
-    """How far an eye is open, from 0 to 1, where 1 is as in the canonical head or farther."""
-    return float(np.clip(_aspect(mesh[eye, :2]) / _aspect(CANONICAL[eye, :2]), 0, 1))
-
-
-def _aspect(contour: Array) -> float:
-    """Height by width of a contour, along its principal axes."""
-    height, width = np.linalg.svd(contour - contour.mean(0), compute_uv=False)[::-1]
-    return float(height / max(width, 1e-9))

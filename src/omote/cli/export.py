@@ -14,13 +14,22 @@ def export(
         Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="The card comes beside it.")
     ],
     half: Annotated[bool, typer.Option("--half", help="Store the weights in half precision.")] = False,
+    int8: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FACES",
+            help="Compute with 8-bit integers; their ranges are taken from these faces, as for omote train.",
+        ),
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="As for omote train; for --int8.")] = None,
 ) -> None:
     """Write a trained network as an ONNX file with its card: omote swap --swapper FILE.onnx uses it."""
     from omote.cli.training_room import require_torch
 
     require_torch()
+    from omote.training.export import EightBits
     from omote.training.export import export as write
 
-    made = write(checkpoint, output, half=half)
+    made = write(checkpoint, output, half=half, int8=EightBits(int8, cache) if int8 else None)
     print("\n".join(map(str, made.files)))
     print(f"{made.samples:,} samples seen; differs from torch by {made.difference:.1g} at most")

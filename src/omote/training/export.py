@@ -3,8 +3,8 @@
 import logging
 import os
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from omote.errors import InputError, ModelError, UsageError
 from omote.training import checkpoint
 from omote.training.checkpoint import Checkpoint
 from omote.training.data.shards import TEMPLATE
+from omote.training.eight_bits import Example, examples, store_int8
 from omote.training.exported import Exported
 from omote.training.half import store_half
 from omote.training.recipe import Recipe
@@ -30,6 +31,8 @@ PARITY = 1e-3
 
 Of scores that go beyond 1, relative to the largest.
 """
+_HALF, _INT8 = 10, 200
+"""How many times as much it may be of weights in half precision, and in 8-bit integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,20 @@ class Written:
     samples: int
 
 
-def export(path: Path, output: Path, *, half: bool = False) -> Written:
+@dataclass(frozen=True, slots=True)
+class EightBits:
+    """Whence the ranges of a network in 8-bit integers are taken.
+
+    Attributes:
+        folder: of the face set that it was trained on.
+        cache: where the training room keeps what it makes of faces.
+    """
+
+    folder: Path
+    cache: Path | None = None
+
+
+def export(path: Path, output: Path, *, half: bool = False, int8: EightBits | None = None) -> Written:
     """Write the averaged network of a checkpoint.
 
     Beside `NAME.onnx` comes its card `NAME.toml`; and, unless the identity network is one of the zoo by name,
@@ -57,14 +73,18 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
         path: the checkpoint, or the folder of a run.
         output: the file to write.
         half: whether to store the weights in half precision; they are computed with in float32 all the same.
+        int8: whether convolutions compute with 8-bit integers, and whence their ranges are taken.
 
     Raises:
-        InputError: the checkpoint is damaged, or a file cannot be written.
-        UsageError: the output is no .onnx file.
+        InputError: the checkpoint is damaged, the faces cannot be read, or a file cannot be written.
+        UsageError: the output is no .onnx file, both precisions are asked for, or a network of this kind
+            cannot be stored in 8 bits.
         ModelError: the file does not give what torch gives.
     """
     if output.suffix != ".onnx":
         raise UsageError(f"{output}: the network is written as an .onnx file")
+    if half and int8:
+        raise UsageError("--half and --int8: a network has one precision; leave one of them out")
     state = checkpoint.load(path / checkpoint.NAME if path.is_dir() else path)
     recipe = Recipe.of(state.recipe, state.content)
     reference = str(recipe.table("teachers").get("identity"))
@@ -85,8 +105,9 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         exported = system.export()
+        given = list(examples(exported, recipe, int8.folder, int8.cache)) if int8 else None
         identity, files = _identity(reference, teacher, output) if exported.identity else (None, ())
-        difference = write_graph(exported, output, half)
+        difference = write_graph(exported, output, half, given)
         card = output.with_suffix(".toml")
         known = None if nobody else teacher
         _write(
@@ -99,11 +120,19 @@ def export(path: Path, output: Path, *, half: bool = False) -> Written:
     return Written((output, card, *files), difference, state.seen)
 
 
-def write_graph(exported: Exported, output: Path, half: bool = False) -> float:
+def write_graph(
+    exported: Exported, output: Path, half: bool = False, given: Sequence[Example] | None = None
+) -> float:
     """Write a network as an ONNX file, compare it with torch, and return the largest difference.
 
+    Args:
+        exported: the network.
+        output: the file.
+        half: whether its weights are stored in half precision.
+        given: examples of its inputs; with them its convolutions compute with 8-bit integers.
+
     Raises:
-        ModelError: they differ by more than `PARITY`.
+        ModelError: they differ by more than `PARITY`, or a multiple of it for the smaller precisions.
     """
     part = output.with_name(f"{output.stem}.{os.getpid()}.part.onnx")
     axis = {0: torch.export.Dim("batch")}
@@ -126,8 +155,11 @@ def write_graph(exported: Exported, output: Path, half: bool = False) -> float:
             )
         if half:
             store_half(part)
+        if given:
+            store_int8(part, given)
+            exported = replace(exported, inputs=_stacked(given))
         difference = _difference(exported, part)
-        allowed = 10 * PARITY if half else PARITY
+        allowed = PARITY * (_INT8 if given else _HALF if half else 1)
         if difference > allowed:
             raise ModelError(
                 f"{output}: differs from torch by {difference:.2g} ({allowed:g} is allowed): not written"
@@ -137,6 +169,11 @@ def write_graph(exported: Exported, output: Path, half: bool = False) -> float:
         talk.setLevel(level)
         part.unlink(missing_ok=True)
     return difference
+
+
+def _stacked(given: Sequence[Example]) -> dict[str, Tensor]:
+    """Some of the examples in one batch."""
+    return {name: torch.from_numpy(np.concatenate([one[name] for one in given[:8]])) for name in given[0]}
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """What a system hands to the export: a graph, and how the rest of Omote is to use it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ class Exported:
         settings: what its card says on top of the contract.
         identity: whether it needs the embeddings of the network that it was trained with.
         framed: whether its crops are canonical, and the card says so; a parser takes what a swapper gives it.
+        given: from a batch of its lessons to its inputs, by name; None if nobody has said.
     """
 
     module: nn.Module
@@ -28,3 +29,4 @@ class Exported:
     settings: Mapping[str, Any]
     identity: bool = True
     framed: bool = True
+    given: Callable[[Any], Mapping[str, Tensor]] | None = None

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,6 +23,10 @@ def modulated_norm(
     Returns:
         (B, C, H, W) of the precision of `x`.
     """
+    if torch.onnx.is_in_onnx_export():
+        # One operator that runtimes know, instead of the formula in pieces.
+        normal = F.instance_norm(x, eps=EPS)
+        return torch.addcmul(_wide(shift, x), normal, _wide(1 + gain, x))
     if torch.is_grad_enabled() and (x.requires_grad or gain.requires_grad):
         made: Tensor = _ModulatedNorm.apply(x, gain, shift)  # type: ignore[no-untyped-call]
         return made

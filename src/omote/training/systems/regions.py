@@ -133,6 +133,7 @@ class RegionSystem:
             settings={"side": size, "regions": list(REGIONS), "face": list(FACE)},
             identity=False,
             framed=False,
+            given=lambda batch: {"picture": PixelSpace("normalised").enter(batch.picture)},
         )
 
     def _learn(self, shared: Parsed, moment: Moment) -> Terms:

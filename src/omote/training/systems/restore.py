@@ -142,6 +142,7 @@ class RestoreSystem:
             contract="upscaler",
             settings={"side": side, "entrance": small, "scale": SCALE},
             identity=False,
+            given=lambda batch: {"picture": PixelSpace("unit").enter(batch.poor)},
         )
 
     def _judge(self, shared: Restored, moment: Moment) -> Terms:

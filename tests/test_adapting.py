@@ -130,10 +130,6 @@ def test_masks_are_fitted_where_a_network_swaps(crop, fit):
     networks = open_networks(SwapSettings(), 1)
     shown = [
         make_masking(replace(SwapSettings(mask="box"), **asked), networks)[0].mask(crop, new, mask).sum()
-        for asked in (
-            {"mask_adapt": True},
-            {"mask_adapt": True, "swapper": "omote-swap-128"},
-            {"mask_adapt": False},
-        )
+        for asked in ({"swapper": "mesh", "mask_adapt": True}, {"mask_adapt": True}, {"mask_adapt": False})
     ]
     assert shown[0] == shown[2] < shown[1], "the mesh engine keeps the shape of the target"

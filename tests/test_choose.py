@@ -52,7 +52,7 @@ RED = planted(
 @pytest.mark.parametrize(
     ("settings", "engine"),
     [
-        ({}, MeshSwapper),
+        ({}, DraftedSwapper),
         ({"swapper": "mesh"}, MeshSwapper),
         ({"swapper": "omote-swap-128"}, DraftedSwapper),
         ({"swapper": "omote-swap-128", "strength": 0.5}, DraftedSwapper),
@@ -109,7 +109,7 @@ def test_a_file_with_its_contract_swaps(source: Path, target: Path, swapper: Pat
     with pytest.raises(UsageError, match="takes no --strength"):
         Job([source], SwapSettings(swapper="mesh", strength=0.5))
     with pytest.raises(UsageError, match="omote-swap-128 takes no --boost"):
-        Job([source], SwapSettings(swapper="omote-swap-128", boost=256))
+        Job([source], SwapSettings(boost=256))
     with pytest.raises(UsageError, match="--contract says how a file is used"):
         Job([source], SwapSettings(swapper="blendswap_256", contract="blendswap"))
 

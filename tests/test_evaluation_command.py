@@ -59,7 +59,7 @@ def metric(found: Any, name: str) -> Any:
     [
         (MESH, "mesh", {}),
         (
-            ("--swapper", "omote-swap-128"),
+            (),
             "omote-swap-128",
             {
                 "swapper": "omote-swap-128",

@@ -1,4 +1,4 @@
-"""omote-swap-128 as it ships: it opens by its name, and gives the target the source's face."""
+"""omote-swap-128 as it ships: it is what swaps by default, and gives the target the source's face."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from omote.pipelines import Job, SwapSettings
 from omote.pipelines.contracts import check_contract
 from omote.zoo import Networks, native_weights
 
-SETTINGS = SwapSettings(swapper="omote-swap-128")
+SETTINGS = SwapSettings()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_behind_the_target_s_glasses_it_still_comes_nearer_to_the_source(swaps):
     assert cosine(result, source) > cosine(target, source) + 0.15
 
 
-def test_it_meets_its_contract():
+def test_it_is_the_default_and_meets_its_contract():
     card = Networks().catalogue.card(str(SETTINGS.swapper))
     assert (card.name, card.adapter) == ("omote-swap-128", "drafted")
     check_contract(card, native_weights("swap-128"))

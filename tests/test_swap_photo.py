@@ -124,9 +124,9 @@ def test_self_swap_by_the_mesh_engine_changes_next_to_nothing(
         assert result.changed_outside == 0
 
 
-def test_self_swap_by_the_network_changes_little(source: Path, target: Path):
+def test_self_swap_by_the_default_engine_changes_little(source: Path, target: Path):
     for portrait in (source, target):
-        result = self_swap(portrait, SwapSettings(swapper="omote-swap-128"))
+        result = self_swap(portrait)
         assert result.area > result.eye_distance**2
         assert result.psnr >= 25
         assert result.changed_outside == 0

@@ -34,7 +34,7 @@ def openings(mesh: Array, size: int, unit: float) -> Array:
         size: side of the crop in pixels.
         unit: eye distance in crop pixels.
     """
-    eyes = [polygon_mask(mesh[eye, :2], size, 0.06 * unit, 0.08 * unit) for eye in (LEFT_EYE, RIGHT_EYE)]
+    eyes = [polygon_mask(mesh[eye, :2], size, 0.08 * unit, 0.08 * unit) for eye in (LEFT_EYE, RIGHT_EYE)]
     mouth = polygon_mask(mesh[INNER_LIPS, :2], size, 0.03 * unit, 0.03 * unit)
     return np.asarray(np.maximum.reduce([*eyes, mouth]), np.float32)
 

@@ -19,7 +19,7 @@ from omote.faces.topology import FACE_OVAL, LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGH
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-_GAIN = 1.3
+_GAIN = 1.2
 """The expected shape is nearer to the mean than any person is; this gives back some of what it lacks."""
 _FARTHEST = 4.0
 """Largest difference of two people in a coordinate, in standard deviations: beyond it a mesh has failed."""

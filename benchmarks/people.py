@@ -141,7 +141,7 @@ def swapped(shared: Path, name: str, folder: Path, **settings: str) -> Path:
     out = folder / f"{Path(name).stem}-{settings.get('codec', 'h264')}.mkv"
     maps = tuple(f"{sources[source]}:{person}" for person, source in FILMS[name].items())
     film = shared / "media" / "video" / "edge" / name
-    report = swap_file([], film, out, SwapSettings(map=maps, rights="synthetic", **settings))
+    report = swap_file([], film, out, SwapSettings(swapper="mesh", map=maps, rights="synthetic", **settings))
     print(
         f"{name}: {report.swapped} faces swapped in {report.frames} frames, {report.frame_rate:.1f} frames/s"
     )

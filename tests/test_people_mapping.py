@@ -303,10 +303,11 @@ def test_bad_choices(
 
 
 def _strangers(room: Path) -> None:
-    """A picture without a face, and one of somebody else: the portrait, made unlike itself."""
+    """A picture without a face, and a stranger: the portrait, made unlike itself, its nose painted over."""
     cv2.imwrite(str(room / "grey.png"), np.full((200, 200, 3), 128, np.uint8))
     photo = cv2.resize(cv2.imread(str(room / "one.png")), (300, 300))
-    wide = cv2.resize(photo, (300, 190))
+    cv2.ellipse(photo, (156, 119), (20, 16), 0, 0, 360, (120, 140, 190), -1)
+    wide = cv2.resize(photo, (300, 200))
     _, coded = cv2.imencode(".jpg", cv2.GaussianBlur(cv2.flip(wide, 1), (0, 0), 2.2), [1, 20])
     cv2.imwrite(str(room / "stranger.png"), cv2.imdecode(coded, 1))
 

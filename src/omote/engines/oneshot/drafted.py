@@ -153,13 +153,17 @@ def corrected(draft: SwappedCrop, small: Crop, made: SwappedCrop, shown: float =
 
     # All but the fine detail that the network lets through is smooth; the detail comes from the draft itself.
     share = np.ones_like(made.mask) if made.detail is None else made.detail
-    smooth = made.pixels - share[..., None] * small.pixels
-    fields = enlarged(np.dstack([smooth, share]), cv2.BORDER_REPLICATE)
-    new = fields[..., :3] + fields[..., 3:] * draft.pixels
+    smooth = enlarged(_mean(made.pixels) - share * _mean(small.pixels), cv2.BORDER_REPLICATE)
+    share, mask = enlarged(share, cv2.BORDER_REPLICATE), enlarged(made.mask, cv2.BORDER_CONSTANT)
+    before = _mean(draft.pixels)
     # Where a brow gives way to skin, the brow's faint colour grows to that of skin, which else would be grey.
-    brighter = (new.mean(2) + _DARK) / (draft.pixels.mean(2) + _DARK)
-    mask = enlarged(made.mask, cv2.BORDER_CONSTANT)
-    change = (shown * mask * (brighter - 1))[..., None] * (draft.pixels + _DARK)
+    brighter = (smooth + share * before + _DARK) / (before + _DARK)
+    change = cv2.merge([shown * mask * (brighter - 1)] * 3) * (draft.pixels + _DARK)
     pixels = np.clip(draft.pixels + change, 0, 1)
     changed = (mask > 0) | (draft.mask > 0)
     return SwappedCrop(np.asarray(pixels, np.float32), changed.astype(np.float32))
+
+
+def _mean(pixels: Array) -> Array:
+    """(N, N, 3) → (N, N), the mean of the colours."""
+    return np.asarray(cv2.transform(pixels, np.full((1, 3), 1 / 3, np.float32)), np.float32)

@@ -26,6 +26,8 @@ _MAP_SIZE = 224
 """Largest side of the map. It is affine inside a triangle, so that enlarging it loses nothing."""
 _STILL = 0.02
 """Pixels by which a place may move without being sampled anew."""
+_LEAST_SIDE = 32
+"""Pixels of the square that a face is made in, however small it is."""
 _LIGHT = 0.33
 """Standard deviation of the blur that tells light from face, in eye distances."""
 
@@ -132,7 +134,7 @@ class _Meshes:
 def _square_around(mesh: Array, unit: float, size: int) -> tuple[npt.NDArray[np.int64], int]:
     """The smallest square part of a crop that holds a face and its rim: left and top corner, side."""
     low, high = (mesh[:, :2].min(0) - RIM * unit, mesh[:, :2].max(0) + RIM * unit)
-    side = min(int(np.ceil((high - low).max())) + 2, size)
+    side = int(np.clip(np.ceil((high - low).max()) + 2, min(_LEAST_SIDE, size), size))
     corner = np.floor((low + high - side) / 2).astype(np.int64)
     return np.clip(corner, 0, size - side), side
 

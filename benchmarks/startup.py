@@ -29,7 +29,7 @@ def report(progress):
     os._exit(0)
 from omote.pipelines import SwapSettings, swap_file
 settings = SwapSettings(rights="own")
-swap_file([Path(sys.argv[1])], Path(sys.argv[2]), Path(sys.argv[2]).with_name("out.mp4"), settings, report)
+swap_file([Path(sys.argv[1])], Path(sys.argv[2]), Path(sys.argv[2]).with_name(f"out{os.getpid()}.mp4"), settings, report)
 """
 
 
@@ -57,12 +57,12 @@ def main() -> None:
         folder = Path(name)
         short, long = demo_film(folder, 2, (width, height)), folder / "long.mp4"
         loop_film(short, long, 30)
-        photo = str(folder / "photo.jpg")
+        photo = ("swap", source, target, "-o", str(folder / "photo.jpg"), "--rights", "own")
         measures: list[tuple[str, Callable[[], float]]] = [
             ("python -c pass (for comparison)", lambda: wall("-c", "pass")),
             ("import omote, without Python's own start", lambda: printed(_IMPORT)),
             ("omote --help", lambda: wall("-m", "omote", "--help")),
-            ("omote swap: one photo", lambda: wall("-m", "omote", "swap", source, target, "-o", photo)),
+            ("omote swap: one photo", lambda: wall("-m", "omote", *photo)),
             ("first frame of a 2 s film", lambda: printed(_FIRST, source, str(short), str(time.time()))),
             ("first frame of a 60 s film", lambda: printed(_FIRST, source, str(long), str(time.time()))),
         ]

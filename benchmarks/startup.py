@@ -29,7 +29,8 @@ def report(progress):
     os._exit(0)
 from omote.pipelines import SwapSettings, swap_file
 settings = SwapSettings(rights="own")
-swap_file([Path(sys.argv[1])], Path(sys.argv[2]), Path(sys.argv[2]).with_name(f"out{os.getpid()}.mp4"), settings, report)
+out = Path(sys.argv[2]).with_name(f"out{os.getpid()}.mp4")
+swap_file([Path(sys.argv[1])], Path(sys.argv[2]), out, settings, report)
 """
 
 

@@ -8,10 +8,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training room needs torch")
 
 from omote.errors import ModelError, UsageError  # noqa: E402
-from omote.training import eight_bits  # noqa: E402
+from omote.training import shown  # noqa: E402
 from omote.training.data.drawn import drawn_faces, drawn_regions  # noqa: E402
 from omote.training.eight_bits import EXAMPLES, examples  # noqa: E402
-from omote.training.export import EightBits, export, write_graph  # noqa: E402
+from omote.training.export import export, write_graph  # noqa: E402
 from omote.training.exported import Exported  # noqa: E402
 from omote.training.recipe import load_recipe  # noqa: E402
 from omote.training.systems import build  # noqa: E402
@@ -80,10 +80,10 @@ def system_of(name: str):
 
 @pytest.mark.parametrize(("name", "faces"), [("omote-parse", drawn_regions), ("omote-restore", drawn_faces)])
 def test_examples_are_what_the_network_is_given_in_training(name, faces, tmp_path, monkeypatch):
-    monkeypatch.setattr(eight_bits, "open_faces", lambda *_: faces())
+    monkeypatch.setattr(shown, "open_faces", lambda *_: faces())
     recipe, system = system_of(name)
     exported = system.export()
-    found = list(examples(exported, recipe, tmp_path, None))
+    found = list(examples(exported, recipe, shown.Shown(tmp_path)))
     assert len(found) >= EXAMPLES
     (key, example) = next(iter(exported.inputs.items()))
     assert found[0][key].shape == (1, *example.shape[1:])
@@ -91,7 +91,7 @@ def test_examples_are_what_the_network_is_given_in_training(name, faces, tmp_pat
     lowest, highest = (-2.2, 2.7) if name == "omote-parse" else (0, 1)
     assert lowest <= everything.min() < everything.max() <= highest
     assert everything.std() > 0.1
-    again = next(examples(exported, recipe, tmp_path, None))
+    again = next(examples(exported, recipe, shown.Shown(tmp_path)))
     np.testing.assert_array_equal(again[key], found[0][key])
 
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_stored_in_8_bits_is_told(tmp_path):
     trainer = tiny_trainer(tmp_path / "run", "run.samples=4")
     trainer.run()
     with pytest.raises(UsageError, match="its network cannot be stored in 8 bits; leave --int8 out"):
-        export(tmp_path / "run", tmp_path / "net.onnx", int8=EightBits(tmp_path))
+        export(tmp_path / "run", tmp_path / "net.onnx", int8=shown.Shown(tmp_path))
     with pytest.raises(UsageError, match="a network has one precision"):
-        export(tmp_path / "run", tmp_path / "net.onnx", half=True, int8=EightBits(tmp_path))
+        export(tmp_path / "run", tmp_path / "net.onnx", half=True, int8=shown.Shown(tmp_path))
     assert not list(tmp_path.glob("*.onnx"))

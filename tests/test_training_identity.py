@@ -1,11 +1,13 @@
 """omote-identity's training: the student, hard faces, lessons, the teacher's inner maps, the whole system."""
 
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch", reason="the training room needs torch")
 
 from omote.errors import ModelError, UsageError  # noqa: E402
+from omote.training import shown  # noqa: E402
 from omote.training.assembly import Where, assemble, fabric_for  # noqa: E402
 from omote.training.data.crops import canonical  # noqa: E402
 from omote.training.data.drawn import drawn_faces  # noqa: E402
@@ -17,6 +19,8 @@ from omote.training.data.hardships import (  # noqa: E402
     with_glasses,
 )
 from omote.training.draws import Draws  # noqa: E402
+from omote.training.export import export  # noqa: E402
+from omote.training.networks.least_squares import LeastSquares  # noqa: E402
 from omote.training.networks.slim import SlimIdentity  # noqa: E402
 from omote.training.recipe import load_recipe  # noqa: E402
 from omote.training.system import Moment  # noqa: E402
@@ -25,6 +29,7 @@ from omote.training.systems.oneshot import Identities, Task  # noqa: E402
 from omote.training.teachers.identity import PixelIdentity, identity_teacher  # noqa: E402
 from omote.training.teachers.maps import InnerMaps  # noqa: E402
 from tests.shared_data import SHARED, needs_shared  # noqa: E402
+from tests.tiny_runs import tiny_trainer  # noqa: E402
 
 TEACHER = SHARED / "weights" / "id_mobilefacenet_ms1m_foamliu.onnx"
 MAP = "/features/features.14/Add_output_0"
@@ -229,6 +234,56 @@ def test_maps_of_a_teacher_that_is_no_network_are_refused():
 def test_maps_and_their_channels_must_be_as_many():
     with pytest.raises(UsageError, match="as many"):
         IdentitySystem(IdentitySettings(maps=("x",)), task_of([0, 1]))
+
+
+# ---------------------------------------------------------------- the last layer
+
+
+def test_least_squares_find_the_layer_that_gives_what_is_wanted():
+    torch.manual_seed(5)
+    true, layer = torch.nn.Linear(6, 3), torch.nn.Linear(6, 3)
+    before = layer.weight.clone()
+    squares = LeastSquares(layer)
+    for _ in range(400):
+        given, scale = torch.randn(50, 6), torch.rand(50, 1) + 0.5
+        squares.add(given, true(given) * scale, scale)
+    squares.solve()
+    missed = (layer.weight - true.weight).norm()
+    assert missed < 0.1 * (before - true.weight).norm(), "held a little where it was"
+    torch.testing.assert_close(layer.bias, true.bias, atol=0.05, rtol=0)
+
+
+def test_settling_brings_the_average_nearer_to_the_teacher():
+    torch.manual_seed(6)
+    system = IdentitySystem(SMALL, task_of([0, 0, 1, 2, 2, 2, 3, 4]))
+    lesson = tiny_lesson(system)
+    before = [value.clone() for value in system.average.parameters()]
+    likeness = (system.average(lesson.hard) * lesson.wanted).sum(1).mean()
+    system.settle([lesson, lesson])
+    assert (system.average(lesson.hard) * lesson.wanted).sum(1).mean() > likeness + 0.2
+    changed = [not torch.equal(a, b) for a, b in zip(before, system.average.parameters(), strict=True)]
+    assert changed == [False] * (len(changed) - 2) + [True, True], "nothing but the last layer"
+
+
+def test_an_export_settles_when_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(shown, "open_faces", lambda *_: drawn_faces())
+    monkeypatch.setattr("omote.training.export.SETTLING", 16)
+    tiny(tmp_path / "run").run()
+    for name, settle in (("plain", None), ("settled", shown.Shown(tmp_path))):
+        export(tmp_path / "run", tmp_path / f"{name}.onnx", settle=settle)
+    plain, settled = (onnx.load(tmp_path / f"{name}.onnx") for name in ("plain", "settled"))
+    values = [{i.name: i.raw_data for i in model.graph.initializer} for model in (plain, settled)]
+    assert {name for name in values[0] if values[0][name] != values[1][name]} == {
+        "head.3.weight",
+        "head.3.bias",
+    }
+
+
+def test_a_network_without_such_a_layer_is_told(tmp_path):
+    tiny_trainer(tmp_path / "run", "run.samples=4").run()
+    with pytest.raises(UsageError, match="has no last layer to solve for; leave --settle out"):
+        export(tmp_path / "run", tmp_path / "net.onnx", settle=shown.Shown(tmp_path))
+    assert not list(tmp_path.glob("*.onnx"))
 
 
 # ---------------------------------------------------------------- the teacher's inner maps

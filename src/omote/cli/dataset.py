@@ -177,6 +177,36 @@ def info(
         _print_facts(facts)
 
 
+@app.command("regions")
+def regions(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A set of aligned faces.", show_default=False)
+    ],
+    parser: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="What finds the regions.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for parsingN.tar.", show_default=False)
+    ],
+    faces: Annotated[int, typer.Option(min=1, help="How many are wanted.")] = 3_000,
+    min_valid: Annotated[float, typer.Option(help="Least share of the square inside the photo.")] = 0.98,
+    cache: Annotated[Path | None, typer.Option(help="As for omote train.")] = None,
+) -> None:
+    """Give faces masks that a parser finds: omote train omote-parse takes them beside those drawn by hand."""
+    from omote.cli.training_room import require_torch
+
+    require_torch()
+    from omote.pipelines import Progress
+    from omote.training.data.faces import FaceSet
+    from omote.training.data.parsed import parse_faces
+
+    found = FaceSet.open(folder, split="train", where=(f"valid >= {min_valid}",), cache=cache)
+    with film_progress("Parsing") as report:
+        shown = parse_faces(found, parser, output, faces, lambda done, count: report(Progress(done, count)))
+    for region, count in shown.items():
+        print(f"{region:<12}{count:>6} faces")
+
+
 def _share(text: str) -> float:
     from omote.errors import UsageError
 

@@ -17,10 +17,9 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from omote.errors import UsageError
-from omote.training.assembly import Where, assemble, fabric_for
 from omote.training.exported import Exported
 from omote.training.recipe import Recipe
-from omote.training.systems import open_faces
+from omote.training.shown import Shown
 
 Example = Mapping[str, npt.NDArray[np.float32]]
 """Inputs by their names, of one sample."""
@@ -29,14 +28,13 @@ EXAMPLES = 128
 """How many the ranges are taken from."""
 
 
-def examples(exported: Exported, recipe: Recipe, folder: Path, cache: Path | None) -> Iterator[Example]:
+def examples(exported: Exported, recipe: Recipe, shown: Shown) -> Iterator[Example]:
     """What a network is given in training, the same whenever asked.
 
     Args:
         exported: the network.
         recipe: that it was trained by.
-        folder: of the face set; its training split is used.
-        cache: where the training room keeps what it makes of faces.
+        shown: the faces that it is shown.
 
     Raises:
         UsageError: networks of this kind do not say what they are given.
@@ -44,16 +42,10 @@ def examples(exported: Exported, recipe: Recipe, folder: Path, cache: Path | Non
     """
     if exported.given is None:
         raise UsageError(f"recipe {recipe.name}: its network cannot be stored in 8 bits; leave --int8 out")
-    with tempfile.TemporaryDirectory() as name:
-        where = Where(Path(name), "cpu", cache=cache)
-        faces = open_faces(recipe, folder, "train", cache)
-        batches = assemble(recipe, faces, where, fabric_for(recipe, where)).batches
-        for step in range(-(-EXAMPLES // recipe.run.batch)):
-            given = exported.given(batches.batch(step))
-            planes = {key: value.float().contiguous().numpy() for key, value in given.items()}
-            yield from (
-                {key: rows[i : i + 1] for key, rows in planes.items()} for i in range(recipe.run.batch)
-            )
+    for batch in shown.batches(recipe, EXAMPLES):
+        given = exported.given(batch)
+        planes = {key: value.float().contiguous().numpy() for key, value in given.items()}
+        yield from ({key: rows[i : i + 1] for key, rows in planes.items()} for i in range(len(batch)))
 
 
 def store_int8(file: Path, given: Sequence[Example]) -> None:

@@ -21,6 +21,8 @@ from omote.training.eight_bits import Example, examples, store_int8
 from omote.training.exported import Exported
 from omote.training.half import store_half
 from omote.training.recipe import Recipe
+from omote.training.shown import Shown
+from omote.training.system import Settling, System
 from omote.training.systems import build, strangers
 from omote.training.systems.oneshot import Identities, Task
 from omote.training.teachers.identity import IdentityTeacher, identity_teacher
@@ -31,6 +33,8 @@ PARITY = 1e-3
 
 Of scores that go beyond 1, relative to the largest.
 """
+SETTLING = 10_240
+"""Samples that a last layer is solved for."""
 _HALF, _INT8 = 10, 200
 """How many times as much it may be of weights in half precision, and in 8-bit integers."""
 
@@ -50,20 +54,14 @@ class Written:
     samples: int
 
 
-@dataclass(frozen=True, slots=True)
-class EightBits:
-    """Whence the ranges of a network in 8-bit integers are taken.
-
-    Attributes:
-        folder: of the face set that it was trained on.
-        cache: where the training room keeps what it makes of faces.
-    """
-
-    folder: Path
-    cache: Path | None = None
-
-
-def export(path: Path, output: Path, *, half: bool = False, int8: EightBits | None = None) -> Written:
+def export(
+    path: Path,
+    output: Path,
+    *,
+    half: bool = False,
+    int8: Shown | None = None,
+    settle: Shown | None = None,
+) -> Written:
     """Write the averaged network of a checkpoint.
 
     Beside `NAME.onnx` comes its card `NAME.toml`; and, unless the identity network is one of the zoo by name,
@@ -74,11 +72,12 @@ def export(path: Path, output: Path, *, half: bool = False, int8: EightBits | No
         output: the file to write.
         half: whether to store the weights in half precision; they are computed with in float32 all the same.
         int8: whether convolutions compute with 8-bit integers, and whence their ranges are taken.
+        settle: whether the last layer is solved for first, and for which faces.
 
     Raises:
         InputError: the checkpoint is damaged, the faces cannot be read, or a file cannot be written.
         UsageError: the output is no .onnx file, both precisions are asked for, or a network of this kind
-            cannot be stored in 8 bits.
+            cannot be stored in 8 bits or has no last layer to solve for.
         ModelError: the file does not give what torch gives.
     """
     if output.suffix != ".onnx":
@@ -104,8 +103,10 @@ def export(path: Path, output: Path, *, half: bool = False, int8: EightBits | No
         raise InputError(f"{path}: its networks are not those of its recipe {state.recipe}") from error
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        if settle:
+            _settle(system, recipe, settle)
         exported = system.export()
-        given = list(examples(exported, recipe, int8.folder, int8.cache)) if int8 else None
+        given = list(examples(exported, recipe, int8)) if int8 else None
         identity, files = _identity(reference, teacher, output) if exported.identity else (None, ())
         difference = write_graph(exported, output, half, given)
         card = output.with_suffix(".toml")
@@ -118,6 +119,14 @@ def export(path: Path, output: Path, *, half: bool = False, int8: EightBits | No
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror or error})") from error
     return Written((output, card, *files), difference, state.seen)
+
+
+def _settle(system: System, recipe: Recipe, shown: Shown) -> None:
+    if not isinstance(system, Settling):
+        raise UsageError(
+            f"recipe {recipe.name}: its network has no last layer to solve for; leave --settle out"
+        )
+    system.settle(shown.batches(recipe, SETTLING))
 
 
 def write_graph(

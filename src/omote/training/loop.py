@@ -20,7 +20,7 @@ from omote.training.draws import Draws
 from omote.training.guards import CollapseError, Guards
 from omote.training.journal import Journal
 from omote.training.meter import Meter, total
-from omote.training.optimisers import load_state, make_optimisers
+from omote.training.optimisers import load_state, make_optimisers, set_rate
 from omote.training.recipe import Recipe
 from omote.training.system import Moment, Phase, System, follow
 from omote.training.watch import Watching
@@ -144,8 +144,7 @@ class Trainer:
         with self._meter.waiting():
             batch = next(coming)
         for name, optimiser in self.optimisers.items():
-            for group in optimiser.param_groups:
-                group["lr"] = self._rates[name].at(self.seen)
+            set_rate(optimiser, self._rates[name].at(self.seen))
         phases = [phase for phase in self.system.phases if self.step % phase.every == 0]
         self._gradients(batch, phases)
         finite = [self._move(name) for name in dict.fromkeys(phase.network for phase in phases)]

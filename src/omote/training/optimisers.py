@@ -24,12 +24,16 @@ class OptimiserSettings:
         betas: memory of the gradient's mean and of its square.
         epsilon: added to the root of the square.
         decay: of the weights.
+        slow: a module of the network that has learnt before, such as `encoder`.
+        slow_share: of the rate, at which it moves.
     """
 
     kind: Literal["adam", "adamw"] = "adam"
     betas: tuple[float, ...] = (0.9, 0.999)
     epsilon: float = 1e-8
     decay: float = 0.0
+    slow: str = ""
+    slow_share: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -74,10 +78,30 @@ def make_optimisers(
         settings = from_table(OptimiserSettings, entry, f"recipe {recipe}", where, UsageError)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.kind]
         optimisers[name] = kind(
-            network.parameters(),
+            _groups(network, settings, f"recipe {recipe}: {where}"),
             lr=rates[name].at(0),
             betas=(settings.betas[0], settings.betas[1]),
             eps=settings.epsilon,
             weight_decay=settings.decay,
         )
     return optimisers, rates
+
+
+def set_rate(optimiser: Optimiser, rate: float) -> None:
+    """Set the learning rate; what is slow moves at its share of it."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group.get("share", 1.0)
+
+
+def _groups(network: nn.Module, settings: OptimiserSettings, where: str) -> list[dict[str, Any]]:
+    if not settings.slow:
+        return [{"params": list(network.parameters())}]
+    parts = dict(network.named_children())
+    if settings.slow not in parts:
+        raise UsageError(f"{where} slow = '{settings.slow}': the network has {', '.join(parts)}")
+    slow = set(parts[settings.slow].parameters())
+    others = [value for value in network.parameters() if value not in slow]
+    return [
+        {"params": others},
+        {"params": [value for value in network.parameters() if value in slow], "share": settings.slow_share},
+    ]

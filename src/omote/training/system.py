@@ -1,8 +1,8 @@
 """What the loop trains: a system is networks, what a step shares between them, and a table of phases."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +119,15 @@ class System(Protocol):
 
     def sheet(self, batch: Any) -> Tensor:
         """Pictures to look at, of the average: (rows, columns, 3, S, S), [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A system whose average has a last layer that can be solved for, once it is trained."""
+
+    def settle(self, batches: Iterable[Any]) -> None:
+        """Solve for it: the best that the average's last layer can do for what these batches want."""
         ...
 
 

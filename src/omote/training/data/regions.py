@@ -1,7 +1,7 @@
 """Faces with an index mask of their regions: which regions there are, and reading them from a tar.
 
-A tar `parsingN.tar` holds pictures `SPLIT/NAME.webp` of N x N pixels and masks `SPLIT/NAME.png` of the same
-size, one of the 19 indices of CelebAMask-HQ per pixel (`MERGED`).
+Tars `parsingN.tar` hold pictures `SPLIT/NAME.webp` of N x N pixels and masks `SPLIT/NAME.png` of the same
+size, one of the 19 indices of CelebAMask-HQ per pixel, or that of an occluder (`MERGED`).
 """
 
 import hashlib
@@ -42,10 +42,10 @@ MERGED = {
     "left eye": "eye", "right eye": "eye", "left brow": "brow", "right brow": "brow",
     "left ear": "ear", "right ear": "ear", "inner mouth": "mouth", "upper lip": "lip", "lower lip": "lip",
     "hair": "hair", "hat": "hat", "earring": "ear", "necklace": "neck", "neck": "neck",
-    "clothes": "background",
+    "clothes": "background", "occluder": "occluder",
 }  # fmt: skip
 """Index of the masks, in their order → region. An earring goes with the ear, a necklace with the neck;
-clothes are background: no face shows there."""
+clothes are background: no face shows there. The last is not of CelebAMask-HQ."""
 
 SQUARE, SIDE = 256, 174
 """Side of the squares in pixels, and of the crop in their middle.
@@ -69,38 +69,56 @@ class RegionFaces(FaceSet):
 
 
 def open_regions(folder: Path, split: str, cache: Path | None = None) -> RegionFaces:
-    """Read the tar `parsingN.tar` of a folder, aligned to `SQUARE` pixels.
+    """Read the tars `parsingN.tar` of a folder, aligned to `SQUARE` pixels.
 
     Args:
-        folder: where it lies.
+        folder: where they lie.
         split: `train` or `val`.
         cache: a folder in which the aligned squares are kept.
 
     Raises:
-        InputError: there is no such tar, it is damaged, or has nothing in this split.
+        InputError: there is no such tar, one is damaged, or none has anything in this split.
     """
     tars = sorted(folder.glob("parsing*.tar"))
     if not tars:
         raise InputError(f"{folder}: has no faces with masks of their regions (parsingN.tar)")
-    tar = tars[0]
+    parts = [part for tar in tars if (part := _open(tar, split, cache))]
+    if not parts:
+        raise InputError(f"{folder}: its masked faces have nothing in the split {split}")
+    return _set(split, parts, str(folder))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The aligned pictures of one tar."""
+
+    source: str
+    names: list[str]
+    pixels: Bytes
+    masks: Bytes
+
+
+def _open(tar: Path, split: str, cache: Path | None) -> _Part | None:
     key = hashlib.sha256(f"{tar.name} {tar.stat().st_size} {split} {SQUARE} {_ARCFACE}".encode()).hexdigest()
     kept = None if cache is None else cache / f"regions-{key[:32]}.npz"
     if kept is not None and kept.is_file():
         with np.load(kept, allow_pickle=False) as file:
-            return _set(tar, split, file["names"].tolist(), file["pixels"], file["masks"])
-    names, pixels, masks = _aligned(_read(tar, split), tar)
+            return _Part(tar.stem, file["names"].tolist(), file["pixels"], file["masks"])
+    if not (read := _read(tar, split)):
+        return None
+    names, pixels, masks = _aligned(read, tar)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with AtomicFile(kept) as whole, whole.path.open("wb") as out:
             np.savez(out, names=np.array(names), pixels=pixels, masks=masks)
-    return _set(tar, split, names, pixels, masks)
+    return _Part(tar.stem, names, pixels, masks)
 
 
 def merge(mask: Bytes, label: str = "mask") -> Bytes:
-    """Indices of CelebAMask-HQ (H, W) as numbers of `REGIONS`.
+    """Indices of the masks (H, W) as numbers of `REGIONS`.
 
     Raises:
-        InputError: there is an index that is none of the 19; `label` names the mask in messages.
+        InputError: there is an index that is none of `MERGED`; `label` names the mask in messages.
     """
     if mask.max(initial=0) >= len(MERGED):
         raise InputError(f"{label}: has index {mask.max()}, the masks go from 0 to {len(MERGED) - 1}")
@@ -111,7 +129,13 @@ _TABLE = np.array([REGIONS.index(region) for region in MERGED.values()], np.uint
 
 
 def as_region_faces(
-    names: list[str], pixels: Bytes, masks: Bytes, border: int, split: str, source: str, label: str
+    names: list[str],
+    pixels: Bytes,
+    masks: Bytes,
+    border: int,
+    split: str,
+    source: str | npt.NDArray[Any],
+    label: str,
 ) -> RegionFaces:
     """A set of pictures of one person each."""
     count, square = len(names), pixels.shape[1]
@@ -137,8 +161,13 @@ def as_region_faces(
     )
 
 
-def _set(tar: Path, split: str, names: list[str], pixels: Bytes, masks: Bytes) -> RegionFaces:
-    return as_region_faces(names, pixels, masks, (SQUARE - SIDE) // 2, split, "celebamaskhq", str(tar))
+def _set(split: str, parts: list[_Part], label: str) -> RegionFaces:
+    sources = np.repeat(
+        np.array([part.source for part in parts], object), [len(part.names) for part in parts]
+    )
+    pixels, masks = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pixels", "masks"))
+    names = [name for part in parts for name in part.names]
+    return as_region_faces(names, pixels, masks, (SQUARE - SIDE) // 2, split, sources, label)
 
 
 def _read(tar: Path, split: str) -> dict[str, tuple[Bytes, Bytes]]:
@@ -154,8 +183,6 @@ def _read(tar: Path, split: str) -> dict[str, tuple[Bytes, Bytes]]:
                     coded.setdefault(path.stem, {})[path.suffix] = file.read()
     except (OSError, tarfile.TarError) as error:
         raise InputError(f"{tar}: cannot be read ({reason(error)})") from None
-    if not coded:
-        raise InputError(f"{tar}: has nothing in the split {split}")
     return {name: _decoded(files, f"{tar}: {split}/{name}") for name, files in sorted(coded.items())}
 
 

@@ -85,6 +85,18 @@ class SlimIdentity(nn.Module):
         """The last of the maps → embeddings (B, D) of unit length, float32."""
         return F.normalize(self.head(wide).float(), dim=1)
 
+    @property
+    def linear(self) -> nn.Linear:
+        """The last layer: features to the embedding, before it is brought to unit length."""
+        layer = self.head[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def features(self, face: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b k"]:
+        """(B, 3, S, S) in -1..1 → (B, last), what the last layer is given."""
+        found: Tensor = self.head[:-1](self.maps(face)[-1])
+        return found
+
     def forward(self, face: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
         """(B, 3, S, S) in -1..1, S = `size` → (B, D) of unit length, float32."""
         return self.embed(self.maps(face)[-1])

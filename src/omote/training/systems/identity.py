@@ -6,7 +6,7 @@ few thousand people leave open between them is filled (Beyer et al., "Knowledge 
 is patient and consistent", CVPR 2022).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from omote.training import losses
 from omote.training.data.batches import Batches
 from omote.training.exported import Exported
 from omote.training.networks.arcface import ArcFaceHead
+from omote.training.networks.least_squares import LeastSquares
 from omote.training.networks.slim import SlimIdentity
 from omote.training.system import Learnt, Moment, Phase, Terms
 from omote.training.systems.lessons import Hardships, Lesson, Lessons
@@ -162,6 +163,20 @@ class IdentitySystem:
         """Mean cosine to the teacher."""
         likeness = F.cosine_similarity(self.average(crops), self.task.identities.of(index))
         return Learnt("mean cosine to the teacher", float(likeness.mean()), _LEARNT)
+
+    @torch.no_grad()
+    def settle(self, batches: Iterable[Lesson]) -> None:
+        """Solve for the last layer of the average, which gradients leave short of its best.
+
+        For the clean crops as well as the hard ones: those alone would cost likeness on good photos.
+        """
+        layer, squares = self.average.linear, LeastSquares(self.average.linear)
+        for lesson in batches:
+            for crops in (lesson.clean, lesson.hard):
+                features = self.average.features(crops)
+                size = layer(features).norm(dim=1, keepdim=True)  # so that all weigh the same at unit length
+                squares.add(features, lesson.wanted, 1 / size)
+        squares.solve()
 
     def export(self) -> Exported:
         """The contract `arcface`: faces in -1..1 → embeddings of unit length."""

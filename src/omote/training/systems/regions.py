@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -16,8 +17,10 @@ from omote.training.data.regions import FACE, OCCLUDER, REGIONS, RegionFaces
 from omote.training.exported import Exported
 from omote.training.networks.blocks import PixelSpace
 from omote.training.networks.parse import ParseNet
+from omote.training.networks.parse_teacher import PretrainedParseNet
 from omote.training.system import Learnt, Moment, Phase, Terms
 from omote.training.systems.oneshot import Task
+from omote.training.teachers.features import STAND_IN
 
 _LEARNT = 0.75
 """Mean intersection over union above which the regions of eight pictures are learnt by heart."""
@@ -28,6 +31,7 @@ class RegionSettings:
     """The table `[networks]`; see `ParseNet`.
 
     Attributes:
+        pretrained: whether it is a `PretrainedParseNet` instead, which has no `blocks`.
         emphasis: weights of the regions' pixels in the cross-entropy, in the order of `REGIONS`; 1 if empty.
         covered: share of faces that something is drawn before.
         lent: share of faces that get the hat or the glasses of another.
@@ -38,6 +42,7 @@ class RegionSettings:
     emphasis: tuple[float, ...] = ()
     covered: float = 0.5
     lent: float = 0.0
+    pretrained: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +66,9 @@ class RegionSystem:
         task: side of the pictures, and the device.
 
     Raises:
-        UsageError: the emphasis is not of as many regions, or the side does not suit the network.
+        UsageError: the emphasis is not of as many regions, the side does not suit the network, or nothing
+            says where a pretrained one begins.
+        ModelError: there is no such file to begin with.
     """
 
     averaged = "parser"
@@ -74,7 +81,7 @@ class RegionSystem:
         if len(emphasis) != len(REGIONS):
             raise UsageError(f"[networks] emphasis: {len(REGIONS)} are needed: {', '.join(REGIONS)}")
         self.emphasis = torch.tensor(emphasis, device=task.device)
-        self.parser = ParseNet(len(REGIONS), settings.widths, settings.blocks).to(task.device)
+        self.parser = _network(settings, task).to(task.device)
         if task.size % self.parser.multiple:
             raise UsageError(
                 f"data.size {task.size}: this network needs a multiple of {self.parser.multiple}"
@@ -142,6 +149,18 @@ class RegionSystem:
             "cross_entropy": losses.cross_entropy_loss(logits, truth, self.emphasis),
             "dice": losses.dice_loss(logits, truth),
         }
+
+
+def _network(settings: RegionSettings, task: Task) -> ParseNet | PretrainedParseNet:
+    if not settings.pretrained:
+        return ParseNet(len(REGIONS), settings.widths, settings.blocks)
+    made = PretrainedParseNet(len(REGIONS), settings.widths)
+    reference = task.teachers.get("features")
+    if not isinstance(reference, str):
+        raise UsageError("[teachers] needs 'features': the path of SqueezeNet 1.1 (ONNX), or 'random'")
+    if reference != STAND_IN:
+        made.encoder.load(Path(reference))
+    return made
 
 
 class _Normalised(nn.Module):

@@ -1,0 +1,45 @@
+"""The best that a linear layer can do for what it is given: a solution instead of one more schedule."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+_RIDGE = 0.03
+"""How firmly the layer is held where it is, in mean squares of what it is given."""
+
+
+class LeastSquares:
+    """Solves for weights and bias of a linear layer by ridge regression around those that it has.
+
+    Args:
+        layer: with a bias; changed in place by `solve`.
+
+    Source: Hoerl & Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Problems", 1970.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self.layer = layer
+        size = layer.in_features + 1
+        self._products = torch.zeros(size, size, dtype=torch.float64)
+        self._missed = torch.zeros(size, layer.out_features, dtype=torch.float64)
+
+    @torch.no_grad()
+    def add(
+        self,
+        given: Float[Tensor, "b k"],
+        wanted: Float[Tensor, "b d"],
+        scale: Float[Tensor, "b 1"],
+    ) -> None:
+        """Count examples in: `scale` times what the layer makes of `given` is to be `wanted`."""
+        rows = torch.cat([given, torch.ones_like(scale)], 1).double() * scale
+        missed = wanted.double() - self.layer(given).double() * scale
+        self._products += rows.T @ rows
+        self._missed += rows.T @ missed
+
+    @torch.no_grad()
+    def solve(self) -> None:
+        """Move the layer to the solution."""
+        held = _RIDGE * self._products.diagonal().mean() * torch.eye(len(self._products))
+        change: Tensor = torch.linalg.solve(self._products + held, self._missed)
+        self.layer.weight += change[:-1].T
+        self.layer.bias += change[-1]

@@ -39,7 +39,7 @@ class LeastSquares:
     @torch.no_grad()
     def solve(self) -> None:
         """Move the layer to the solution."""
-        held = _RIDGE * self._products.diagonal().mean() * torch.eye(len(self._products))
-        change: Tensor = torch.linalg.solve(self._products + held, self._missed)
-        self.layer.weight += change[:-1].T
-        self.layer.bias += change[-1]
+        held = torch.eye(len(self._products)) * self._products.diagonal().mean() * _RIDGE
+        change = torch.linalg.solve(self._products + held, self._missed)
+        self.layer.weight.add_(change[:-1].T)
+        self.layer.bias.add_(change[-1])

@@ -266,6 +266,12 @@ def test_so_much_of_the_change_is_shown_as_the_card_says(shown: float) -> None:
     assert after - before == pytest.approx(shown * (all_of_it - before), abs=2e-3)
 
 
+@pytest.mark.parametrize(("strength", "shown"), [(0.5, 0.25), (1.0, 0.25), (1.25, 0.625), (1.5, 1.0)])
+def test_beyond_the_source_more_of_the_change_is_shown(strength: float, shown: float) -> None:
+    card = replace(CARD, settings={**CARD.settings, "shown": 0.25})
+    assert engine(strength, card=card)._shown == pytest.approx(shown)
+
+
 @pytest.mark.parametrize("shown", [0, 1.5])
 def test_a_share_that_is_none_is_told(shown: float) -> None:
     with pytest.raises(ModelError, match="shown"):

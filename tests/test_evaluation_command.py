@@ -105,6 +105,18 @@ def test_the_same_seed_gives_the_same_report(room: Path, omote: Command) -> None
     assert first["notes"] == ["no expression: give --expression", "no features: give --features"]
 
 
+def test_the_strength_is_that_of_the_swap_and_is_stated(room: Path, omote: Command) -> None:
+    """By the shipped swapper: with no strength at all everybody stays who they are."""
+    for strength in ("0", "1"):
+        words = ("evaluate", "--data", "set", *JUDGES[:2], "-o", strength, "--pairs", 2)
+        done = omote(*words, "--strength", strength)
+        assert done.code == 0, done.err
+    none, full = (record(room / strength) for strength in ("0", "1"))
+    assert (none["swapper"], full["swapper"]) == ("omote-swap-128, strength 0", "omote-swap-128")
+    apart = [metric(found, "cosine_target")["swap"]["value"] for found in (none, full)]
+    assert apart[0] > apart[1]
+
+
 def test_a_network_that_changes_nothing_scores_the_floor(room: Path, omote: Command) -> None:
     name = "blendswap_256"  # takes a picture as its source: needs no identity network
     (room / "still.onnx").write_bytes(unchanging(PUBLISHED[name]))

@@ -86,45 +86,45 @@ def test_where_it_begins_must_be_said(tmp_path):
 
 
 class HatsAbove:
-    """A parser that takes the upper third of the lighter half of pictures for a hat, all else for skin."""
+    """A parser that takes the upper third of the lighter half of pictures for a hat, and is not sure."""
 
     def __init__(self) -> None:
         self.seen = 0
 
     def run_batch(self, planes):
         scores = np.zeros((len(planes), len(REGIONS), *planes.shape[2:]), np.float32)
-        scores[:, SKIN] = 1
+        scores[:, SKIN] = 9
         light = planes[:, 0].mean((1, 2))
         for row in np.flatnonzero(light > np.median(light)):
-            scores[row, HAT, : planes.shape[2] // 3] = 2
+            scores[row, HAT, : planes.shape[2] // 3] = 10
         self.seen += len(planes)
         return [scores]
 
 
-def test_masks_are_written_as_they_are_found_and_rare_things_come_first(tmp_path, monkeypatch):
+def test_masks_are_written_as_they_are_found_the_surest_first(tmp_path, monkeypatch):
     session = HatsAbove()
-    monkeypatch.setattr(parsed, "_session", lambda *_: session)
-    faces = drawn_faces()
+    monkeypatch.setattr(parsed, "_opened", lambda _: (session, 48))
+    faces = drawn_faces().subset(np.arange(6))
     told = []
-    shown = parse_faces(faces, "any", tmp_path, 4, lambda *how: told.append(how))
-    assert session.seen == 2 * 8, "picture and mirror image"
-    assert told == [(8, 8)]
-    assert shown["skin"] == 4
-    assert shown["hat"] == 2, "half of what is kept"
+    for count, hats in ((3, 0), (5, 2)):
+        shown = parse_faces(faces, "any", tmp_path, count, lambda *how: told.append(how))
+        assert shown["skin"] == count
+        assert shown["hat"] == hats
+    assert session.seen == 2 * 2 * 6, "picture and mirror image"
+    assert told == [(6, 6)] * 2
     side = faces.pixels.shape[1]
     with tarfile.open(tmp_path / f"parsing{side}.tar") as tar:
         names = tar.getnames()
-        assert len(names) == 8
+        assert len(names) == 10
         assert all(name.startswith("train/") for name in names)
         masks = [
             merge(cv2.imdecode(np.frombuffer(tar.extractfile(name).read(), np.uint8), cv2.IMREAD_GRAYSCALE))
             for name in names
             if name.endswith(".png")
         ]
-    hats = [mask for mask in masks if (mask == HAT).any()]
-    assert len(hats) == 2
-    assert (hats[0][: side // 3] == HAT).all()
-    assert (hats[0][side // 3 :] == SKIN).all()
+    (hat, _) = [mask for mask in masks if (mask == HAT).any()]
+    assert (hat[: side // 3 - 2] == HAT).all()
+    assert (hat[side // 3 + 2 :] == SKIN).all()
 
 
 def test_too_few_faces_are_told(tmp_path):

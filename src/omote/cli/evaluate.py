@@ -36,6 +36,7 @@ def evaluate(
     contract: Annotated[
         str | None, typer.Option(help="How a --swapper FILE is used: simswap, inswapper, ...")
     ] = None,
+    strength: options.Strength = 1.0,
     data: Annotated[
         Path | None, typer.Option(help="Folder of aligned faces; those that are held out are used.")
     ] = None,
@@ -101,7 +102,7 @@ def evaluate(
         raise UsageError("--quality and --preset are for --film and --swapped")
     if judge is None or output is None:
         raise UsageError("give a judge and a folder for the report: --judge NAME|FILE --output FOLDER")
-    names = ("swapper", "contract", "device", "precision", "max_pixels")
+    names = ("swapper", "contract", "strength", "device", "precision", "max_pixels")
     settings = SwapSettings(**{name: given[name] for name in names}, threads=1)
     faces = Chosen(data, sources, targets, films, film_pairs, frames_per_film, pairs)
     with report_folder(output), film_progress("Evaluating") as report:

@@ -25,6 +25,7 @@ OutputFile = Annotated[Path, typer.Option("--output", "-o", help="File to make."
 Swapper = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A swapper of the catalogue, mesh, a file, a plug-in.")
 ]
+Strength = Annotated[float, typer.Option(help="Share of the source's identity, 0 to 1.5.")]
 Recogniser = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="Network that knows people again, or a file.")
 ]

@@ -52,7 +52,7 @@ def swap(
     contract: Annotated[
         str | None, typer.Option(help="How a --swapper FILE is used: simswap, inswapper, ...")
     ] = None,
-    strength: Annotated[float, typer.Option(help="Share of the source's identity, 0 to 1.5.")] = 1.0,
+    strength: options.Strength = 1.0,
     boost: Annotated[
         int | None, typer.Option(help="Side of a network's crops, in pixels: a multiple of its own.")
     ] = None,

@@ -107,7 +107,7 @@ def run(
 
     Args:
         faces: which.
-        settings: swapper, device, precision.
+        settings: swapper, its strength, device, precision.
         judge: identity network: a name of the catalogue, or a file.
         expression: network of 52 blendshapes, likewise.
         features: ONNX file for realism.
@@ -147,8 +147,9 @@ def run(
         for what, path in (("expression", expression), ("features", features))
         if not path
     ]
+    name = str(settings.swapper) if network is None else network.card.name
     return Report(
-        str(settings.swapper) if network is None else network.card.name,
+        name if settings.strength == 1 else f"{name}, strength {settings.strength:g}",
         _WAYS[way],
         pairs,
         result,

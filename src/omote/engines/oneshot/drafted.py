@@ -19,6 +19,7 @@ from omote.engines.mesh.mask import openings
 from omote.engines.mesh.shape import reshaped
 from omote.engines.mesh.texture import MeshIdentity
 from omote.engines.oneshot.embedding import EmbeddingIdentity, EmbeddingSettings, EmbeddingSwapper
+from omote.engines.oneshot.identity import STRONGEST
 from omote.engines.swapper import Source, SwappedCrop
 from omote.errors import ModelError, UsageError
 from omote.faces.align import Crop, align, invert
@@ -49,7 +50,8 @@ class DraftedSwapper:
     Args:
         network: with an identity network in the role `identity`, a parser in the role `mask`, and an output
             `detail`.
-        strength: 0 (the target stays who it is) to 1 (the source), up to 1.5 (exaggerated).
+        strength: 0 (the target stays who it is) to 1 (the source), up to 1.5 (exaggerated, and all that the
+            network changes is shown, where its card says less).
         boost: must be None: the draft has the picture's resolution anyway.
 
     Raises:
@@ -66,9 +68,11 @@ class DraftedSwapper:
                 f"{network.card.name} takes no --boost: it works at the size of the face; leave it out"
             )
         self._network = EmbeddingSwapper(network, strength=strength)
-        self._shown = read_settings(network.card, EmbeddingSettings).shown
-        if not 0 < self._shown <= 1:
-            raise ModelError(f"{network.card.name}: shown is {self._shown:g}; wanted above 0 to 1")
+        shown = read_settings(network.card, EmbeddingSettings).shown
+        if not 0 < shown <= 1:
+            raise ModelError(f"{network.card.name}: shown is {shown:g}; wanted above 0 to 1")
+        # Beyond the source, what the card holds back is shown as well.
+        self._shown = shown + (1 - shown) * max(strength - 1, 0) / (STRONGEST - 1)
         parser = network.needs.get("mask")
         if parser is None:
             raise ModelError(f"{network.card.name}: its card names no parser (needs.mask)")

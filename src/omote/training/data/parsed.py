@@ -8,11 +8,12 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch.nn import functional as F
 
 from omote.errors import InputError, ModelError
 from omote.faces.crops import IMAGENET_MEAN, IMAGENET_STD, tensor
@@ -25,10 +26,9 @@ from omote.zoo import Networks, Session
 Bytes = npt.NDArray[np.uint8]
 Report = Callable[[int, int], None]
 """Told how many faces have been looked at, and how many are to be."""
-Pictures = list[npt.NDArray[Any]]
 
-_RARE = {"hat": 0.03, "glasses": 0.01, "occluder": 0.01}
-"""What few people wear or hold before their face, and from which share of the picture on it counts."""
+_SHOWN = 0.003
+"""Share of the picture from which on a region counts for how sure a parser is."""
 _CHUNK = 16
 _COLUMNS = np.array([list(MERGED.values()).index(region) for region in REGIONS], np.uint8)
 """Numbers of `REGIONS` → indices of the masks in a tar."""
@@ -39,11 +39,12 @@ def parse_faces(
 ) -> dict[str, int]:
     """Write `parsingN.tar`, the split `train`, with masks that a parser finds, by picture and mirror image.
 
-    Of twice as many faces that are looked at, in a random but fixed order, those with a hat, with glasses or
-    with something before them come first, up to half of what is kept.
+    Of twice as many faces, drawn at random but always the same, those are kept of which it is surest: a face
+    counts as sure as the least sure region in it. What it takes for a hat on a bald head, or for a hand where
+    nothing is, does not pass.
 
     Args:
-        faces: whole squares are shown to the parser.
+        faces: whole squares are shown to the parser, enlarged to the side that it takes.
         parser: a network of the zoo or a file, with the regions of `omote-parse` in their order.
         output: the folder; N is the side of the squares.
         count: how many faces are wanted.
@@ -54,44 +55,47 @@ def parse_faces(
 
     Raises:
         InputError: there are too few faces, or the file cannot be written.
-        ModelError: the parser has other regions, or another side than the squares.
+        ModelError: the parser has other regions.
     """
     faces.require(faces=count, purpose=f"{count} masks")
     square = int(faces.pixels.shape[1])
-    session = _session(parser, square)
+    session, side = _opened(parser)
     order = np.random.default_rng(1).permutation(len(faces))[: 2 * count]
     faces = faces.subset(order)
     pixels = faces.pixels.numpy()
-    masks = np.empty(pixels.shape[:3], np.uint8)
+    masks, sure = np.empty(pixels.shape[:3], np.uint8), np.empty(len(pixels))
     for first in range(0, len(pixels), _CHUNK):
         part = slice(first, first + _CHUNK)
-        masks[part] = _found(session, list(pixels[part]))
+        masks[part], sure[part] = _found(session, side, pixels[part])
         report(min(part.stop, len(pixels)), len(pixels))
-    shown = np.stack([(masks == number).mean((1, 2)) for number in range(len(REGIONS))], 1)
-    rare = np.any([shown[:, REGIONS.index(name)] > least for name, least in _RARE.items()], 0)
-    chosen = np.flatnonzero(rare)[: count // 2]
-    chosen = np.sort(np.concatenate([chosen, np.flatnonzero(~rare)[: count - len(chosen)]]))
+    chosen = np.sort(np.argsort(-sure, kind="stable")[:count])
     rows = ((str(faces.columns["name"][i]), pixels[i], masks[i]) for i in chosen)
     _write(output / f"parsing{square}.tar", rows)
-    return {name: int((shown[chosen, number] > 0).sum()) for number, name in enumerate(REGIONS)}
+    return {name: int((masks[chosen] == number).any((1, 2)).sum()) for number, name in enumerate(REGIONS)}
 
 
-def _session(parser: str, square: int) -> Session:
+def _opened(parser: str) -> tuple[Session, int]:
+    """The parser, and the side of what it takes."""
     network = Networks().open(parser, "mask")
-    if tuple(network.card.settings.get("regions", ())) != REGIONS:
+    settings = network.card.settings
+    if tuple(settings.get("regions", ())) != REGIONS:
         raise ModelError(f"{parser}: its regions are not {', '.join(REGIONS)}")
-    side = network.card.settings.get("side")
-    if side != square:
-        raise ModelError(f"{parser}: takes pictures of {side} px, the squares have {square}")
-    return network.session
+    return network.session, int(settings["side"])
 
 
-def _found(session: Session, pictures: Pictures) -> Bytes:
-    """(B, H, W), numbers of `REGIONS`."""
+def _found(session: Session, side: int, squares: Bytes) -> tuple[Bytes, npt.NDArray[np.float64]]:
+    """Squares (B, N, N, 3) → numbers of `REGIONS`, (B, N, N), and how surely each is told, (B,) in 0..1."""
+    pictures = [cv2.resize(square, (side, side), interpolation=cv2.INTER_CUBIC) for square in squares]
     planes = tensor(pictures, IMAGENET_MEAN, IMAGENET_STD)
     mirrored = np.ascontiguousarray(planes[..., ::-1])
-    scores = session.run_batch(planes)[0] + session.run_batch(mirrored)[0][..., ::-1]
-    return np.asarray(scores.argmax(1), np.uint8)
+    scores = torch.from_numpy(session.run_batch(planes)[0]).softmax(1)
+    scores = scores + torch.from_numpy(session.run_batch(mirrored)[0]).softmax(1).flip(3)
+    chance, mask = F.interpolate(scores / 2, size=squares.shape[1:3], mode="bilinear").max(1)
+    where = F.one_hot(mask, len(REGIONS)).float()
+    share = where.mean((1, 2))
+    mean = (where * chance[..., None]).mean((1, 2)) / share.clamp(min=1e-9)
+    sure = torch.where(share > _SHOWN, mean, 1.0).amin(1)
+    return mask.to(torch.uint8).numpy(), sure.numpy().astype(np.float64)
 
 
 def _write(tar: Path, rows: Iterator[tuple[str, Bytes, Bytes]]) -> None:

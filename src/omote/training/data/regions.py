@@ -104,7 +104,7 @@ def _open(tar: Path, split: str, cache: Path | None) -> _Part | None:
     if kept is not None and kept.is_file():
         with np.load(kept, allow_pickle=False) as file:
             return _Part(tar.stem, file["names"].tolist(), file["pixels"], file["masks"])
-    if not (read := _read(tar, split)):
+    if not (read := read_regions(tar, split)):
         return None
     names, pixels, masks = _aligned(read, tar)
     if kept is not None:
@@ -170,8 +170,12 @@ def _set(split: str, parts: list[_Part], label: str) -> RegionFaces:
     return as_region_faces(names, pixels, masks, (SQUARE - SIDE) // 2, split, sources, label)
 
 
-def _read(tar: Path, split: str) -> dict[str, tuple[Bytes, Bytes]]:
-    """Name → picture (H, W, 3) RGB and mask (H, W) of `REGIONS`."""
+def read_regions(tar: Path, split: str) -> dict[str, tuple[Bytes, Bytes]]:
+    """Read a split of one tar as it is: name → picture (H, W, 3) RGB and mask (H, W) of `REGIONS`.
+
+    Raises:
+        InputError: the tar is damaged.
+    """
     coded: dict[str, dict[str, bytes]] = {}
     try:
         with tarfile.open(tar) as archive:

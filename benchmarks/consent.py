@@ -22,7 +22,7 @@ from omote.trust.template import FaceTemplate, Recognition
 from omote.zoo import Networks, Runtime
 
 ROUNDS = 100
-THRESHOLDS = (0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+THRESHOLDS = (0.25, 0.30, 0.35, 0.37, 0.40, 0.45, 0.50)
 
 
 def embeddings(faces: FaceSet, chosen: np.ndarray, networks: Networks, mesh: bool) -> np.ndarray:

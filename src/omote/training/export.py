@@ -16,8 +16,10 @@ from torch import Tensor
 from omote.errors import InputError, ModelError, UsageError
 from omote.training import checkpoint
 from omote.training.checkpoint import Checkpoint
+from omote.training.data.crops import canonical
 from omote.training.data.shards import TEMPLATE
 from omote.training.eight_bits import Example, examples, store_int8
+from omote.training.embeddings import embeddings_of
 from omote.training.exported import Exported
 from omote.training.half import store_half
 from omote.training.recipe import Recipe
@@ -33,8 +35,7 @@ PARITY = 1e-3
 
 Of scores that go beyond 1, relative to the largest.
 """
-SETTLING = 40_960
-"""Samples that a last layer is solved for; a quarter of them generalised less well."""
+_CHUNK = 64
 _HALF, _INT8 = 10, 200
 """How many times as much it may be of weights in half precision, and in 8-bit integers."""
 
@@ -104,7 +105,7 @@ def export(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if settle:
-            _settle(system, recipe, settle)
+            _settle(system, recipe, settle, teacher)
         exported = system.export()
         given = list(examples(exported, recipe, int8)) if int8 else None
         identity, files = _identity(reference, teacher, output) if exported.identity else (None, ())
@@ -121,12 +122,15 @@ def export(
     return Written((output, card, *files), difference, state.seen)
 
 
-def _settle(system: System, recipe: Recipe, shown: Shown) -> None:
+def _settle(system: System, recipe: Recipe, shown: Shown, teacher: IdentityTeacher) -> None:
     if not isinstance(system, Settling):
-        raise UsageError(
-            f"recipe {recipe.name}: its network has no last layer to solve for; leave --settle out"
-        )
-    system.settle(shown.batches(recipe, SETTLING))
+        raise UsageError(f"recipe {recipe.name}: has no last layer to solve for; leave --settle out")
+    faces = shown.faces(recipe)
+    wanted = embeddings_of(faces, teacher, torch.device("cpu"), shown.cache)
+    parts = torch.split(torch.arange(len(faces)), _CHUNK)
+    system.settle(
+        (canonical(faces.gather(part), faces.border, recipe.data.size), wanted[part]) for part in parts
+    )
 
 
 def write_graph(

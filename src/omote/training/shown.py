@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omote.training.assembly import Where, assemble, fabric_for
+from omote.training.data.faces import FaceSet
 from omote.training.recipe import Recipe
 from omote.training.systems import open_faces
 
@@ -23,6 +24,14 @@ class Shown:
     folder: Path
     cache: Path | None = None
 
+    def faces(self, recipe: Recipe) -> FaceSet:
+        """All of them.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        return open_faces(recipe, self.folder, "train", self.cache)
+
     def batches(self, recipe: Recipe, samples: int) -> Iterator[Any]:
         """At least so many samples of them, as the recipe makes its batches from the first step on.
 
@@ -32,7 +41,6 @@ class Shown:
         """
         with tempfile.TemporaryDirectory() as name:
             where = Where(Path(name), "cpu", cache=self.cache)
-            faces = open_faces(recipe, self.folder, "train", self.cache)
-            made = assemble(recipe, faces, where, fabric_for(recipe, where)).batches
+            made = assemble(recipe, self.faces(recipe), where, fabric_for(recipe, where)).batches
             for step in range(-(-samples // recipe.run.batch)):
                 yield made.batch(step)

@@ -126,8 +126,12 @@ class System(Protocol):
 class Settling(Protocol):
     """A system whose average has a last layer that can be solved for, once it is trained."""
 
-    def settle(self, batches: Iterable[Any]) -> None:
-        """Solve for it: the best that the average's last layer can do for what these batches want."""
+    def settle(self, examples: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Solve for it: the best that it can do.
+
+        Args:
+            examples: canonical crops (B, 3, S, S) in [-1, 1], and the teacher's embeddings (B, D).
+        """
         ...
 
 

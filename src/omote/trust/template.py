@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float32]
 NETWORK = "omote-identity"
 """The identity network of consents and the do-not-swap list: it ships, so every installation has the same."""
 
-THRESHOLD = 0.40
+THRESHOLD = 0.37
 """Least cosine at which two faces count as one person; see `docs/trust.md` for the error rates."""
 
 _ODD = 0.25

@@ -165,17 +165,13 @@ class IdentitySystem:
         return Learnt("mean cosine to the teacher", float(likeness.mean()), _LEARNT)
 
     @torch.no_grad()
-    def settle(self, batches: Iterable[Lesson]) -> None:
-        """Solve for the last layer of the average, which gradients leave short of its best.
-
-        For the clean crops as well as the hard ones: those alone would cost likeness on good photos.
-        """
+    def settle(self, examples: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Solve for the last layer of the average, which gradients leave short of its best."""
         layer, squares = self.average.linear, LeastSquares(self.average.linear)
-        for lesson in batches:
-            for crops in (lesson.clean, lesson.hard):
-                features = self.average.features(crops)
-                size = layer(features).norm(dim=1, keepdim=True)  # so that all weigh the same at unit length
-                squares.add(features, lesson.wanted, 1 / size)
+        for crops, wanted in examples:
+            features = self.average.features(crops)
+            size = layer(features).norm(dim=1, keepdim=True)  # so that all weigh the same at unit length
+            squares.add(features, F.normalize(wanted, dim=1), 1 / size)
         squares.solve()
 
     def export(self) -> Exported:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from omote.cli.main import run
 from omote.demo import make_film, portraits
+from omote.media.encoders import ENCODERS, after_opening
 from omote.trust.watermark import Watermark
 
 FILM_SECONDS = 1.2
@@ -43,6 +44,13 @@ def trust_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMOTE_HOME", str(home))
         yield home
+
+
+@pytest.fixture(autouse=True)
+def _usual_priority() -> Iterator[None]:
+    """SVT-AV1 in a film of a test's own makes its process real-time for ever, and the others starve."""
+    yield
+    after_opening(ENCODERS["av1"])
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from omote.training.data.parsed import parse_faces  # noqa: E402
 from omote.training.data.regions import REGIONS, merge, open_regions  # noqa: E402
 from omote.training.networks.parse_teacher import Encoder, PretrainedParseNet  # noqa: E402
 from omote.training.recipe import load_recipe  # noqa: E402
+from tests.face_shards import write_shards  # noqa: E402
 from tests.shared_data import SHARED, needs_shared  # noqa: E402
 
 SKIN, HAT = REGIONS.index("skin"), REGIONS.index("hat")
@@ -61,7 +62,7 @@ def test_what_has_learnt_before_moves_more_slowly(tmp_path):
     recipe = load_recipe("omote-parse-teacher", assignments, smoke=True)
     where = Where(tmp_path, "cpu")
     trainer = assemble(recipe, drawn_regions(), where, fabric_for(recipe, where))
-    before = {name: value.clone() for name, value in trainer.system.parser.named_parameters()}
+    before = {name: value.detach().clone() for name, value in trainer.system.parser.named_parameters()}
     trainer.run()
     moved = {
         name: (value.detach() - before[name]).abs().max()
@@ -79,7 +80,7 @@ def test_a_slow_part_that_there_is_not_is_told(tmp_path):
 
 
 def test_where_it_begins_must_be_said(tmp_path):
-    recipe = load_recipe("omote-parse-teacher", ["teachers.features=0"], smoke=True)
+    recipe = load_recipe("omote-parse-teacher", ["teachers.features=''"], smoke=True)
     where = Where(tmp_path, "cpu")
     with pytest.raises(UsageError, match="needs 'features'"):
         assemble(recipe, drawn_regions(), where, fabric_for(recipe, where))
@@ -125,6 +126,21 @@ def test_masks_are_written_as_they_are_found_the_surest_first(tmp_path, monkeypa
     (hat, _) = [mask for mask in masks if (mask == HAT).any()]
     assert (hat[: side // 3 - 2] == HAT).all()
     assert (hat[side // 3 + 2 :] == SKIN).all()
+
+
+def test_the_command_writes_a_set_beside_which_others_can_lie(tmp_path, omote):
+    write_shards(tmp_path / "set", [1] * 8)  # of which one is held out
+    words = ("dataset", "regions", tmp_path / "set", "--parser", "omote-parse", "-o", tmp_path / "parsing")
+    done = omote(*words, "--faces", 3)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0].split()[0] == "background"
+    with tarfile.open(tmp_path / "parsing" / "parsing40.tar") as tar:
+        names = tar.getnames()
+    assert len(names) == 6
+    assert {name.split("/")[0] for name in names} == {"train"}
+    done = omote(*words, "--faces", 8)
+    assert (done.code, done.err.count("\n")) == (3, 1)
+    assert "8 masks needs 8 faces" in done.err
 
 
 def test_too_few_faces_are_told(tmp_path):

@@ -155,8 +155,8 @@ def _network(settings: RegionSettings, task: Task) -> ParseNet | PretrainedParse
     if not settings.pretrained:
         return ParseNet(len(REGIONS), settings.widths, settings.blocks)
     made = PretrainedParseNet(len(REGIONS), settings.widths)
-    reference = task.teachers.get("features")
-    if not isinstance(reference, str):
+    reference = str(task.teachers.get("features", ""))
+    if not reference:
         raise UsageError("[teachers] needs 'features': the path of SqueezeNet 1.1 (ONNX), or 'random'")
     if reference != STAND_IN:
         made.encoder.load(Path(reference))

@@ -18,6 +18,7 @@ from av.container.output import OutputContainer
 from av.packet import Packet
 from PIL import Image
 
+from omote.media.encoders import ENCODERS, after_opening
 from omote.trust.credentials import sign_file
 from omote.trust.statement import BoundMark, GateState, SourceType, Statement, UsedNetwork
 
@@ -161,6 +162,8 @@ def _film(codec: str, pixel_format: str, muxer: str, *, fragments: bool, rich: b
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pixel_format)
                 frame.pts, frame.time_base = number, Fraction(1, 25)
                 out.mux(stream.encode(frame))
+                if codec == "libsvtav1" and not number:  # or all that follows would run in real time
+                    after_opening(ENCODERS["av1"])
             out.mux(stream.encode(None))
             out.mux(others)
         return path.read_bytes()

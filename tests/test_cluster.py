@@ -18,7 +18,6 @@ from tests.ray_nodes import Nodes, ray_nodes
 from tests.test_resume import FRAMES, SEGMENTS, SETTINGS, packets
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'omote[cluster]'")
-pytestmark = pytest.mark.xdist_group("cluster")
 OPTIONS = ["--segment", "0.1", "--end", "0.6", "--preset", "ultrafast", "--detector-size", "192"]
 OPTIONS += ["--swapper", "mesh"]
 

@@ -13,7 +13,8 @@ from omote.training.assembly import Where, assemble, fabric_for  # noqa: E402
 from omote.training.data import parsed  # noqa: E402
 from omote.training.data.drawn import drawn_faces, drawn_regions  # noqa: E402
 from omote.training.data.parsed import parse_faces  # noqa: E402
-from omote.training.data.regions import REGIONS, merge, open_regions  # noqa: E402
+from omote.training.data.regions import OCCLUDER, REGIONS, merge, open_regions  # noqa: E402
+from omote.training.losses.segmentation import UNKNOWN  # noqa: E402
 from omote.training.networks.parse_teacher import Encoder, PretrainedParseNet  # noqa: E402
 from omote.training.recipe import load_recipe  # noqa: E402
 from tests.face_shards import write_shards  # noqa: E402
@@ -86,46 +87,52 @@ def test_where_it_begins_must_be_said(tmp_path):
         assemble(recipe, drawn_regions(), where, fabric_for(recipe, where))
 
 
-class HatsAbove:
-    """A parser that takes the upper third of the lighter half of pictures for a hat, and is not sure."""
+class Quarters:
+    """A parser that finds, from above: a hat; skin, without being sure; an occluder; skin."""
 
     def __init__(self) -> None:
         self.seen = 0
 
     def run_batch(self, planes):
         scores = np.zeros((len(planes), len(REGIONS), *planes.shape[2:]), np.float32)
-        scores[:, SKIN] = 9
-        light = planes[:, 0].mean((1, 2))
-        for row in np.flatnonzero(light > np.median(light)):
-            scores[row, HAT, : planes.shape[2] // 3] = 10
+        quarter = planes.shape[2] // 4
+        for number, (region, height) in enumerate(((HAT, 10), (SKIN, 2), (OCCLUDER, 10), (SKIN, 10))):
+            scores[:, region, number * quarter : (number + 1) * quarter] = height
         self.seen += len(planes)
         return [scores]
 
 
-def test_masks_are_written_as_they_are_found_the_surest_first(tmp_path, monkeypatch):
-    session = HatsAbove()
+def right_half(squares):
+    """Sees clothes in the right half of every square."""
+    return np.broadcast_to(np.arange(squares.shape[2]) >= squares.shape[2] // 2, squares.shape[:3])
+
+
+@pytest.mark.parametrize("witness", [None, "any"])
+def test_masks_are_written_as_they_are_found_but_for_what_is_doubtful(witness, tmp_path, monkeypatch):
+    session = Quarters()
     monkeypatch.setattr(parsed, "_opened", lambda _: (session, 48))
+    monkeypatch.setattr(parsed, "_clothes", lambda name: right_half if name else lambda _: None)
     faces = drawn_faces().subset(np.arange(6))
     told = []
-    for count, hats in ((3, 0), (5, 2)):
-        shown = parse_faces(faces, "any", tmp_path, count, lambda *how: told.append(how))
-        assert shown["skin"] == count
-        assert shown["hat"] == hats
-    assert session.seen == 2 * 2 * 6, "picture and mirror image"
-    assert told == [(6, 6)] * 2
+    shown = parse_faces(faces, "any", tmp_path, 5, lambda *how: told.append(how), witness)
+    assert {name: count for name, count in shown.items() if count} == {"hat": 5, "skin": 5}
+    assert session.seen == 2 * 5, "picture and mirror image"
+    assert told == [(5, 5)]
     side = faces.pixels.shape[1]
     with tarfile.open(tmp_path / f"parsing{side}.tar") as tar:
         names = tar.getnames()
-        assert len(names) == 10
+        assert len(names) == len(set(names)) == 10
         assert all(name.startswith("train/") for name in names)
-        masks = [
-            merge(cv2.imdecode(np.frombuffer(tar.extractfile(name).read(), np.uint8), cv2.IMREAD_GRAYSCALE))
-            for name in names
-            if name.endswith(".png")
-        ]
-    (hat, _) = [mask for mask in masks if (mask == HAT).any()]
-    assert (hat[: side // 3 - 2] == HAT).all()
-    assert (hat[side // 3 + 2 :] == SKIN).all()
+        coded = tar.extractfile(next(name for name in names if name.endswith(".png"))).read()
+    mask = merge(cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_GRAYSCALE))
+    left, right = mask[:, 2 : side // 2 - 2], mask[:, side // 2 + 2 : -2]
+    for half, wanted in (
+        (left, (UNKNOWN if witness else HAT, UNKNOWN, UNKNOWN, SKIN)),
+        (right, (HAT, UNKNOWN, UNKNOWN, UNKNOWN if witness else SKIN)),
+    ):
+        for number, region in enumerate(wanted):
+            middle = half[number * side // 4 + 2 : (number + 1) * side // 4 - 2]
+            assert (middle == region).all()
 
 
 def test_the_command_writes_a_set_beside_which_others_can_lie(tmp_path, omote):
@@ -138,6 +145,9 @@ def test_the_command_writes_a_set_beside_which_others_can_lie(tmp_path, omote):
         names = tar.getnames()
     assert len(names) == 6
     assert {name.split("/")[0] for name in names} == {"train"}
+    done = omote(*words, "--faces", 3, "--witness", "omote-parse")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "no region 'clothes'" in done.err
     done = omote(*words, "--faces", 8)
     assert (done.code, done.err.count("\n")) == (3, 1)
     assert "8 masks needs 8 faces" in done.err
@@ -154,6 +164,13 @@ def test_a_parser_of_other_regions_is_told(tmp_path):
     parser = str(SHARED / "weights" / "seg_skin_clothes_hair_pan512.onnx")
     with pytest.raises(ModelError):
         parse_faces(drawn_faces(), parser, tmp_path, 4)
+
+
+@needs_shared
+def test_a_witness_of_clothes(tmp_path):
+    witness = str(SHARED / "weights" / "seg_skin_clothes_hair_pan512.onnx")
+    shown = parse_faces(drawn_faces(), "omote-parse", tmp_path, 2, witness=witness)
+    assert shown["background"] == 2
 
 
 @needs_shared

@@ -33,10 +33,12 @@ from omote.training.data.regions import (  # noqa: E402
 from omote.training.export import export  # noqa: E402
 from omote.training.held_out import region_numbers  # noqa: E402
 from omote.training.losses import cross_entropy_loss, dice_loss  # noqa: E402
+from omote.training.losses.segmentation import UNKNOWN  # noqa: E402
 from omote.training.networks.counting import cost  # noqa: E402
 from omote.training.networks.parse import ParseNet  # noqa: E402
 from omote.training.recipe import load_recipe  # noqa: E402
 from omote.training.systems import batches_for  # noqa: E402
+from omote.training.systems.regions import overlaps, painted  # noqa: E402
 from omote.zoo import Networks  # noqa: E402
 from tests.shared_data import SHARED, needs_shared  # noqa: E402
 
@@ -269,6 +271,19 @@ def test_losses_by_hand():
     assert cross_entropy_loss(even, truth, emphasis).tolist() == pytest.approx([2 * np.log(3), np.log(3)])
     # p = 1/3 everywhere: 2 · 2/3 / (4/3 + 2) for both classes, and 2 · 4/3 / (4/3 + 4) for one.
     assert dice_loss(even, truth).tolist() == pytest.approx([1 - 0.4, 1 - 0.5])
+
+
+def test_what_nobody_knows_does_not_count():
+    truth = torch.tensor([[[0, UNKNOWN], [1, 1]], [[UNKNOWN, UNKNOWN], [UNKNOWN, UNKNOWN]]])
+    even = torch.zeros(2, 3, 2, 2)
+    assert cross_entropy_loss(even, truth).tolist() == pytest.approx([3 / 4 * np.log(3), 0])
+    # p = 1/3 at three pixels: 2 · 1/3 / (1 + 1) and 2 · 2/3 / (1 + 2)
+    assert dice_loss(even, truth).tolist() == pytest.approx([1 - (1 / 3 + 4 / 9) / 2, 0])
+    overlap, there = overlaps(torch.tensor([[[0, 2], [1, 2]], [[0, 1], [2, 0]]]), truth)
+    assert overlap[:, :3].tolist() == [[1, 0.5, 0], [0, 0, 0]]
+    assert there[:, :3].tolist() == [[True, True, False], [False, False, False]]
+    assert painted(truth)[0, :, 0, 1].tolist() == [0, 0, 0]
+    assert merge(np.array([[255, 14]], np.uint8)).tolist() == [[UNKNOWN, REGIONS.index("hat")]]
 
 
 # ---------------------------------------------------------------- network, training, export

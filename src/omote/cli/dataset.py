@@ -189,6 +189,9 @@ def regions(
         Path, typer.Option("--output", "-o", help="Folder for parsingN.tar.", show_default=False)
     ],
     faces: Annotated[int, typer.Option(min=1, help="How many are wanted.")] = 3_000,
+    witness: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="A parser that knows clothes: hats must be some.")
+    ] = None,
     min_valid: Annotated[float, typer.Option(help="Least share of the square inside the photo.")] = 0.98,
     cache: Annotated[Path | None, typer.Option(help="As for omote train.")] = None,
 ) -> None:
@@ -202,7 +205,9 @@ def regions(
 
     found = FaceSet.open(folder, split="train", where=(f"valid >= {min_valid}",), cache=cache)
     with film_progress("Parsing") as report:
-        shown = parse_faces(found, parser, output, faces, lambda done, count: report(Progress(done, count)))
+        shown = parse_faces(
+            found, parser, output, faces, lambda done, count: report(Progress(done, count)), witness
+        )
     for region, count in shown.items():
         print(f"{region:<12}{count:>6} faces")
 

@@ -6,7 +6,7 @@ classification", CVPR 2020: the teacher sees the faces as they are, the student 
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,98 +15,128 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from omote.errors import InputError, ModelError
+from omote.compose.parsers import PARSERS
+from omote.errors import InputError, ModelError, UsageError
 from omote.faces.crops import IMAGENET_MEAN, IMAGENET_STD, tensor
 from omote.media.atomic import AtomicFile
 from omote.media.sniff import reason
 from omote.training.data.faces import FaceSet
-from omote.training.data.regions import MERGED, REGIONS
+from omote.training.data.regions import MERGED, OCCLUDER, REGIONS
+from omote.training.losses.segmentation import UNKNOWN
 from omote.zoo import Networks, Session
 
 Bytes = npt.NDArray[np.uint8]
 Report = Callable[[int, int], None]
 """Told how many faces have been looked at, and how many are to be."""
 
-_SHOWN = 0.003
-"""Share of the picture from which on a region counts for how sure a parser is."""
+_SURE = 0.55
+"""Chance of a pixel's region from which on it is believed."""
 _CHUNK = 16
-_COLUMNS = np.array([list(MERGED.values()).index(region) for region in REGIONS], np.uint8)
+_COLUMNS = np.full(256, UNKNOWN, np.uint8)
 """Numbers of `REGIONS` → indices of the masks in a tar."""
+_COLUMNS[: len(REGIONS)] = [list(MERGED.values()).index(region) for region in REGIONS]
+_HAIR, _HAT, _SKIN, _NOSE = (REGIONS.index(name) for name in ("hair", "hat", "skin", "nose"))
 
 
 def parse_faces(
-    faces: FaceSet, parser: str, output: Path, count: int, report: Report = lambda *_: None
+    faces: FaceSet,
+    parser: str,
+    output: Path,
+    count: int,
+    report: Report = lambda *_: None,
+    witness: str | None = None,
 ) -> dict[str, int]:
     """Write `parsingN.tar`, the split `train`, with masks that a parser finds, by picture and mirror image.
 
-    Of twice as many faces, drawn at random but always the same, those are kept of which it is surest: a face
-    counts as sure as the least sure region in it. What it takes for a hat on a bald head, or for a hand where
-    nothing is, does not pass.
+    What it is not sure of is written as unknown, and so is all that it takes for an occluder: it has seen
+    drawn ones only. With a witness, what is worn must be clothes, and what is hair or skin must not be.
 
     Args:
-        faces: whole squares are shown to the parser, enlarged to the side that it takes.
+        faces: drawn from at random, always the same ones; whole squares are shown to the parser, enlarged to
+            the side that it takes.
         parser: a network of the zoo or a file, with the regions of `omote-parse` in their order.
         output: the folder; N is the side of the squares.
         count: how many faces are wanted.
         report: told how far it is.
+        witness: a network of the zoo or a file that knows `clothes`.
 
     Returns:
-        How many faces were kept that show each of the regions.
+        How many faces show each of the regions.
 
     Raises:
         InputError: there are too few faces, or the file cannot be written.
+        UsageError: the witness knows no clothes.
         ModelError: the parser has other regions.
     """
     faces.require(faces=count, purpose=f"{count} masks")
-    square = int(faces.pixels.shape[1])
-    session, side = _opened(parser)
-    order = np.random.default_rng(1).permutation(len(faces))[: 2 * count]
-    faces = faces.subset(order)
-    pixels = faces.pixels.numpy()
-    masks, sure = np.empty(pixels.shape[:3], np.uint8), np.empty(len(pixels))
-    for first in range(0, len(pixels), _CHUNK):
-        part = slice(first, first + _CHUNK)
-        masks[part], sure[part] = _found(session, side, pixels[part])
-        report(min(part.stop, len(pixels)), len(pixels))
-    chosen = np.sort(np.argsort(-sure, kind="stable")[:count])
-    rows = ((str(faces.columns["name"][i]), pixels[i], masks[i]) for i in chosen)
-    _write(output / f"parsing{square}.tar", rows)
-    return {name: int((masks[chosen] == number).any((1, 2)).sum()) for number, name in enumerate(REGIONS)}
+    found, clothes = _parser(parser), _clothes(witness)
+    faces = faces.subset(np.sort(np.random.default_rng(1).permutation(len(faces))[:count]))
+    shown = np.zeros(len(REGIONS), np.int64)
+    tar = output / f"parsing{faces.pixels.shape[1]}.tar"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with AtomicFile(tar) as whole, tarfile.open(whole.path, "w") as archive:
+            for first in range(0, count, _CHUNK):
+                squares = faces.pixels[first : first + _CHUNK].numpy()
+                masks = found(squares)
+                doubt(masks, clothes(squares))
+                shown += [(masks == number).any((1, 2)).sum() for number in range(len(REGIONS))]
+                for name, square, mask in zip(faces.columns["name"][first:], squares, masks, strict=False):
+                    _add(archive, f"train/{name}.webp", np.ascontiguousarray(square[..., ::-1]))
+                    _add(archive, f"train/{name}.png", _COLUMNS[mask])
+                report(first + len(squares), count)
+    except OSError as error:
+        raise InputError(f"{tar}: cannot be written ({reason(error)})") from None
+    return dict(zip(REGIONS, shown.tolist(), strict=True))
 
 
-def _opened(parser: str) -> tuple[Session, int]:
+def doubt(masks: Bytes, clothes: npt.NDArray[np.bool_] | None) -> None:
+    """Make unknown, in place, what a parser of one's own is known to be wrong about.
+
+    Args:
+        masks: (B, N, N), numbers of `REGIONS` or `UNKNOWN`.
+        clothes: (B, N, N), where a witness sees clothes; without it the parser is believed.
+    """
+    masks[masks == OCCLUDER] = UNKNOWN
+    if clothes is not None:
+        masks[(masks == _HAT) & ~clothes] = UNKNOWN
+        masks[np.isin(masks, (_HAIR, _SKIN, _NOSE)) & clothes] = UNKNOWN
+
+
+def _parser(reference: str) -> Callable[[Bytes], Bytes]:
+    """Squares (B, N, N, 3) → numbers of `REGIONS` or `UNKNOWN`, (B, N, N)."""
+    session, side = _opened(reference)
+
+    def find(squares: Bytes) -> Bytes:
+        pictures = [cv2.resize(square, (side, side), interpolation=cv2.INTER_CUBIC) for square in squares]
+        planes = tensor(pictures, IMAGENET_MEAN, IMAGENET_STD)
+        mirrored = np.ascontiguousarray(planes[..., ::-1])
+        scores = torch.from_numpy(session.run_batch(planes)[0]).softmax(1)
+        scores = scores + torch.from_numpy(session.run_batch(mirrored)[0]).softmax(1).flip(3)
+        chance, mask = F.interpolate(scores / 2, size=squares.shape[1:3], mode="bilinear").max(1)
+        return mask.where(chance >= _SURE, UNKNOWN).to(torch.uint8).numpy()
+
+    return find
+
+
+def _opened(reference: str) -> tuple[Session, int]:
     """The parser, and the side of what it takes."""
-    network = Networks().open(parser, "mask")
+    network = Networks().open(reference, "mask")
     settings = network.card.settings
     if tuple(settings.get("regions", ())) != REGIONS:
-        raise ModelError(f"{parser}: its regions are not {', '.join(REGIONS)}")
+        raise ModelError(f"{reference}: its regions are not {', '.join(REGIONS)}")
     return network.session, int(settings["side"])
 
 
-def _found(session: Session, side: int, squares: Bytes) -> tuple[Bytes, npt.NDArray[np.float64]]:
-    """Squares (B, N, N, 3) → numbers of `REGIONS`, (B, N, N), and how surely each is told, (B,) in 0..1."""
-    pictures = [cv2.resize(square, (side, side), interpolation=cv2.INTER_CUBIC) for square in squares]
-    planes = tensor(pictures, IMAGENET_MEAN, IMAGENET_STD)
-    mirrored = np.ascontiguousarray(planes[..., ::-1])
-    scores = torch.from_numpy(session.run_batch(planes)[0]).softmax(1)
-    scores = scores + torch.from_numpy(session.run_batch(mirrored)[0]).softmax(1).flip(3)
-    chance, mask = F.interpolate(scores / 2, size=squares.shape[1:3], mode="bilinear").max(1)
-    where = F.one_hot(mask, len(REGIONS)).float()
-    share = where.mean((1, 2))
-    mean = (where * chance[..., None]).mean((1, 2)) / share.clamp(min=1e-9)
-    sure = torch.where(share > _SHOWN, mean, 1.0).amin(1)
-    return mask.to(torch.uint8).numpy(), sure.numpy().astype(np.float64)
-
-
-def _write(tar: Path, rows: Iterator[tuple[str, Bytes, Bytes]]) -> None:
-    try:
-        tar.parent.mkdir(parents=True, exist_ok=True)
-        with AtomicFile(tar) as whole, tarfile.open(whole.path, "w") as archive:
-            for name, picture, mask in rows:
-                _add(archive, f"train/{name}.webp", np.ascontiguousarray(picture[..., ::-1]))
-                _add(archive, f"train/{name}.png", _COLUMNS[mask])
-    except OSError as error:
-        raise InputError(f"{tar}: cannot be written ({reason(error)})") from None
+def _clothes(reference: str | None) -> Callable[[Bytes], npt.NDArray[np.bool_] | None]:
+    """Squares (B, N, N, 3) → where clothes are, (B, N, N)."""
+    if reference is None:
+        return lambda _: None
+    network = Networks().open(reference, "mask")
+    if network.card.adapter not in PARSERS:
+        raise UsageError(f"{reference} finds no regions: give a witness that knows clothes")
+    witness = PARSERS[network.card.adapter](network, ("clothes",))
+    return lambda squares: np.stack(witness.mask([s.astype(np.float32) / 255 for s in squares])) > 0.5
 
 
 def _add(archive: tarfile.TarFile, name: str, picture: Bytes) -> None:

@@ -1,7 +1,7 @@
 """Faces with an index mask of their regions: which regions there are, and reading them from a tar.
 
 Tars `parsingN.tar` hold pictures `SPLIT/NAME.webp` of N x N pixels and masks `SPLIT/NAME.png` of the same
-size, one of the 19 indices of CelebAMask-HQ per pixel, or that of an occluder (`MERGED`).
+size, one of the 19 indices of CelebAMask-HQ per pixel, that of an occluder (`MERGED`), or `UNKNOWN`.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from omote.media.atomic import AtomicFile
 from omote.media.sniff import reason
 from omote.training.data.faces import FaceSet
 from omote.training.data.shards import TEMPLATE
+from omote.training.losses.segmentation import UNKNOWN
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -62,7 +63,7 @@ class RegionFaces(FaceSet):
     """A face set with masks.
 
     Attributes:
-        masks: (N, H, W) uint8, for each pixel of `pixels` which of `REGIONS` it shows.
+        masks: (N, H, W) uint8, for each pixel of `pixels` which of `REGIONS` it shows, or `UNKNOWN`.
     """
 
     masks: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, dtype=torch.uint8), repr=False)
@@ -115,17 +116,19 @@ def _open(tar: Path, split: str, cache: Path | None) -> _Part | None:
 
 
 def merge(mask: Bytes, label: str = "mask") -> Bytes:
-    """Indices of the masks (H, W) as numbers of `REGIONS`.
+    """Indices of the masks (H, W) as numbers of `REGIONS`; what is unknown stays so.
 
     Raises:
         InputError: there is an index that is none of `MERGED`; `label` names the mask in messages.
     """
-    if mask.max(initial=0) >= len(MERGED):
-        raise InputError(f"{label}: has index {mask.max()}, the masks go from 0 to {len(MERGED) - 1}")
+    strange = mask[(mask >= len(MERGED)) & (mask != UNKNOWN)]
+    if strange.size:
+        raise InputError(f"{label}: has index {strange.max()}, the masks go from 0 to {len(MERGED) - 1}")
     return np.asarray(_TABLE[mask], np.uint8)
 
 
-_TABLE = np.array([REGIONS.index(region) for region in MERGED.values()], np.uint8)
+_TABLE = np.full(256, UNKNOWN, np.uint8)
+_TABLE[: len(MERGED)] = [REGIONS.index(region) for region in MERGED.values()]
 
 
 def as_region_faces(

@@ -15,6 +15,7 @@ from omote.training.data.batches import Batches
 from omote.training.data.region_batches import RegionBatch, RegionBatches, judged
 from omote.training.data.regions import FACE, OCCLUDER, REGIONS, RegionFaces
 from omote.training.exported import Exported
+from omote.training.losses.segmentation import UNKNOWN
 from omote.training.networks.blocks import PixelSpace
 from omote.training.networks.parse import ParseNet
 from omote.training.networks.parse_teacher import PretrainedParseNet
@@ -181,8 +182,9 @@ def overlaps(found: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         found: (B, S, S), numbers of `REGIONS`.
-        truth: likewise.
+        truth: likewise; where it is `UNKNOWN`, nothing counts.
     """
+    found = found.where(truth != UNKNOWN, UNKNOWN)
     classes = torch.arange(len(REGIONS), device=truth.device)[:, None]
     a, b = (x.flatten(1)[:, None] == classes for x in (found, truth))
     both, either = (a & b).sum(2), (a | b).sum(2)
@@ -190,8 +192,9 @@ def overlaps(found: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def painted(masks: Tensor) -> Tensor:
-    """Masks (B, S, S) as pictures (B, 3, S, S) in -1..1, a colour for each region."""
+    """Masks (B, S, S) as pictures (B, 3, S, S) in -1..1, a colour for each region, grey where unknown."""
     hue = torch.arange(len(REGIONS), device=masks.device) * 2.4
     colours = torch.stack([torch.sin(hue), torch.sin(hue + 2.1), torch.sin(hue + 4.2)], 1)
     colours[0], colours[OCCLUDER] = -1, 1
-    return colours[masks].movedim(-1, 1)
+    known = (masks != UNKNOWN)[..., None]
+    return torch.where(known, colours[masks.where(known[..., 0], 0)], 0).movedim(-1, 1)

@@ -241,6 +241,10 @@ def test_a_damaged_or_missing_piece_is_named(place: float, tmp_path: Path):
     pieces[1].unlink()
     with pytest.raises(InputError, match=r"1\.piece: cannot be read"):
         join(pieces, film, encoding)
+    with SealedWriter(pieces[1]) as other:
+        other.seal({"stamps": []})
+    with pytest.raises(InputError, match=r"1\.piece: is no piece of a film"):
+        join(pieces, film, encoding)
     assert not (tmp_path / "out.mp4").exists()
 
 

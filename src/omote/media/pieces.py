@@ -179,6 +179,8 @@ def _whole(path: Path) -> SealedFile:
         file.require_whole()
     except InputError as error:
         raise InputError(f"{error}; --resume makes it again") from None
+    if "delay" not in file.head:
+        raise InputError(f"{path}: is no piece of a film; remove it, and --resume makes it")
     return file
 
 

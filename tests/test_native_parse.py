@@ -16,7 +16,7 @@ from omote.media import open_image
 from omote.pipelines import Job, SwapSettings
 from omote.zoo import Networks, native_weights
 
-SIDE = 160
+SIDE = 192
 MIDDLES = {"nose": 1, "lip": 0, "eye": 159, "brow": 105}
 """A point of the mesh that lies in each region."""
 

@@ -291,9 +291,9 @@ def test_what_nobody_knows_does_not_count():
 
 def test_the_network_is_small():
     settings = load_recipe("omote-parse").table("networks")
-    network = cost(lambda: ParseNet(len(REGIONS), settings["widths"], settings["blocks"]), (1, 3, 160, 160))
+    network = cost(lambda: ParseNet(len(REGIONS), settings["widths"], settings["blocks"]), (1, 3, 192, 192))
     assert network.parameters <= 2e6
-    assert network.macs <= 0.35e9
+    assert network.macs <= 0.55e9
 
 
 def test_batches_of_a_step_do_not_depend_on_when_they_are_made(tmp_path):

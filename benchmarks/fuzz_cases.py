@@ -18,7 +18,7 @@ from av.container.output import OutputContainer
 from av.packet import Packet
 from PIL import Image
 
-from omote.media.encoders import ENCODERS, after_opening
+from omote.media.encoders import ENCODERS, after_opening, before_opening
 from omote.trust.credentials import sign_file
 from omote.trust.statement import BoundMark, GateState, SourceType, Statement, UsedNetwork
 
@@ -151,6 +151,8 @@ def _film(codec: str, pixel_format: str, muxer: str, *, fragments: bool, rich: b
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film"
         with av.open(str(path), "w", format=muxer, options=options) as out:
+            if codec == "libsvtav1":
+                before_opening(ENCODERS["av1"])
             quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
             stream = out.add_stream(codec, rate=25, options=quiet)
             stream.width, stream.height = size

@@ -11,7 +11,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from omote.media.encoders import ENCODERS, after_opening
+from omote.media.encoders import ENCODERS, after_opening, before_opening
 
 
 def texture(height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:
@@ -46,6 +46,8 @@ def make_film(
     """A film of moving waves. `extras` adds two AAC tracks, an SRT track (in .mkv), chapters and metadata."""
     width, height = size
     stamps = pts or [i * time_base.denominator // rate for i in range(count)]
+    if codec == "libsvtav1":
+        before_opening(ENCODERS["av1"])
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=rate, options=options or {})
         context = stream.codec_context

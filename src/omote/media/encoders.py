@@ -271,8 +271,15 @@ def configure(context: VideoCodecContext, entry: Encoder, options: Options, qual
         if entry.qscale == _LAMBDA and not entry.hardware:  # these look at each frame's own number otherwise
             context.qmin = context.qmax = round(entry.level(quality))
             context.qscale = False
+    before_opening(entry)
+
+
+def before_opening(entry: Encoder) -> None:
+    """Keep an encoder from printing to the terminal; to be called before the first one of its kind is opened.
+
+    SVT-AV1 prints its settings, whatever the log level, unless the environment forbids; it looks there once.
+    """
     if entry.codec == "libsvtav1":
-        # It prints its settings to the terminal, whatever the log level, unless the environment forbids.
         os.environ.setdefault("SVT_LOG", "1")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from omote.training.data.augment import NONE, Parameters, draw
 from omote.training.data.batches import ALL, Batches
 from omote.training.data.crops import as_pictures, warp
+from omote.training.data.headwear import with_headwear
 from omote.training.data.lent import Lender
 from omote.training.data.occluders import occluded
 from omote.training.data.photometric import degrade, recolour
@@ -47,16 +48,20 @@ class RegionBatches(Batches):
         batches: of a `RegionFaces`; its targets are taken.
         covered: share of faces that something is drawn before.
         lent: share of faces that get the hat or the glasses of another.
+        hats: share of faces that a hat is drawn on.
+        smooth: share of faces whose hair is made smooth.
     """
 
     faces: RegionFaces
 
-    def __init__(self, batches: Batches, covered: float, lent: float) -> None:
+    def __init__(
+        self, batches: Batches, covered: float, lent: float, hats: float = 0.0, smooth: float = 0.0
+    ) -> None:
         assert isinstance(batches.faces, RegionFaces)
         super().__init__(
             batches.faces, batches.sampler, batches.augment, batches.size, batches.side, batches.device
         )
-        self.covered = covered
+        self.covered, self.hats, self.smooth = covered, hats, smooth
         self._lender = Lender(self.faces, lent)
 
     def batch(self, step: int, part: slice = ALL) -> RegionBatch:  # type: ignore[override]
@@ -66,6 +71,7 @@ class RegionBatches(Batches):
         drawn = draw(self.augment, seed, step, self.size)[part]
         first = range(self.size)[part].start if len(index) else 0
         squares = self._lender.lend(*squares_of(self.faces, index), seed, step, first)
+        squares = with_headwear(*squares, self.hats, self.smooth, seed, step, first)
         pictures, masks = cut(self.faces, *squares, drawn, self.side)
         pictures, masks = occluded(pictures, masks, self.covered, seed, step, first)
         pictures = degrade(recolour(pictures.to(self.device), drawn.colour), drawn)

@@ -36,6 +36,8 @@ class RegionSettings:
         emphasis: weights of the regions' pixels in the cross-entropy, in the order of `REGIONS`; 1 if empty.
         covered: share of faces that something is drawn before.
         lent: share of faces that get the hat or the glasses of another.
+        hats: share of faces that a hat or a hood is drawn on; see `with_headwear`.
+        smooth: share of faces whose hair is made smooth; with `hats` at most 1.
     """
 
     widths: tuple[int, ...] = (24, 40, 64, 96, 128)
@@ -43,6 +45,8 @@ class RegionSettings:
     emphasis: tuple[float, ...] = ()
     covered: float = 0.5
     lent: float = 0.0
+    hats: float = 0.0
+    smooth: float = 0.0
     pretrained: bool = False
 
 
@@ -94,7 +98,8 @@ class RegionSystem:
 
     def lessons(self, batches: Batches) -> Batches:
         """Faces with masks, things drawn before some of them."""
-        made = RegionBatches(batches, self.settings.covered, self.settings.lent)
+        settings = self.settings
+        made = RegionBatches(batches, settings.covered, settings.lent, settings.hats, settings.smooth)
         self._faces = made.faces
         return made
 

@@ -3,8 +3,8 @@
     python benchmarks/startup.py [--repeat 7] [--size 1280x720]
 
 Every figure is the median over processes of their own, one after the other. Times of whole commands hold the
-start of Python, given in the first line. The first frame counts when it has been handed to the encoder. Modules
-are compiled beforehand, as pip compiles what it installs, whatever the environment says of bytecode.
+start of Python, given in the first line. The first frame counts when it has been handed to the encoder.
+Modules are compiled beforehand, as pip compiles what it installs, whatever the environment says of bytecode.
 """
 
 import argparse

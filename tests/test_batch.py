@@ -118,7 +118,7 @@ def test_the_first_failure_gives_the_exit_code(room: Path, omote: Command):
         ('[[job]]\nsource = "me/a.jpg"\ntarget = "in/one.jpg"\noutput = "{x}"', "output is a name"),
         (
             '[[job]]\nsource = "me/a.jpg"\ntarget = "in/one.jpg"\noutput = "a.png"\ncolor = 1',
-            "no option --color",
+            "has no setting color",
         ),
         (
             '[[job]]\nsource = "me/a.jpg"\ntarget = "in/one.jpg"\noutput = "a.png"\nopacity = 2',
@@ -127,6 +127,10 @@ def test_the_first_failure_gives_the_exit_code(room: Path, omote: Command):
         (
             '[[job]]\nsource = "me/a.jpg"\ntarget = "in/one.jpg"\noutput = "a.png"\nopacity = "2"',
             "wrong kind",
+        ),
+        (
+            '[[job]]\nsource = "me/a.jpg"\ntarget = "in/one.jpg"\noutput = "a.png"\npreview = 3',
+            "has no setting preview",
         ),
         ('[[job]]\nsource = "me/a.jpg"\ntarget = "in/*.jpg"\noutput = "a.png"', "both be written to"),
     ],
@@ -137,6 +141,13 @@ def test_a_wrong_batch_is_refused_before_it_begins(text: str, words: str, room: 
         read_batch(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert omote("batch", path).code == 2
+
+
+def test_settings_may_be_named_as_options_are(room: Path):
+    text = '[settings]\nexcept = ["1"]\nmask-blur = 3\n'
+    job = '[[job]]\nsource = "me/a.jpg"\ntarget = "in/one.jpg"\noutput = "a.png"\n'
+    settings = read_batch(write(room, text + job))[0].settings
+    assert (settings.exclude, settings.mask_blur) == (("1",), 3)
 
 
 def test_a_pattern_without_files_is_refused(room: Path):

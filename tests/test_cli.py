@@ -244,7 +244,21 @@ def test_a_wrong_omote_toml_is_refused(omote: Command, room: Path, text: str, wo
     assert snapshot(room) == before
 
 
-@pytest.mark.parametrize(("name", "value"), [("COLOR", "none"), ("COLOUR", "pink"), ("WORKERS", "many")])
+def test_options_may_be_written_as_on_the_command_line(
+    omote: Command, room: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (room / "omote.toml").write_text('[swap]\nexcept = ["7"]\n')
+    refused = omote("swap", "target.jpg", "-o", "out.png")
+    assert "has no option" not in refused.err
+    (room / "omote.toml").write_text("")
+    assert refused.err == omote("swap", "target.jpg", "-o", "out.png", "--except", "7").err != ""
+    monkeypatch.setenv("OMOTE_SWAP_EXCLUDE", "7")
+    assert refused.err == omote("swap", "target.jpg", "-o", "out.png").err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("COLOR", "none"), ("COLOUR", "pink"), ("WORKERS", "many"), ("RIGHTS", "own")]
+)
 def test_a_wrong_environment_is_refused(
     omote: Command, room: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ):

@@ -181,6 +181,10 @@ def test_which_commands_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert limits == Limits(half_of_memory())
         assert not limits.network
     assert limits_of(["swap", "a.jpg", "--no-confine"]) is None
+    for value, off in (("1", True), ("True", True), ("0", False), ("", False)):
+        monkeypatch.setenv("OMOTE_NO_CONFINE", value)
+        assert (limits_of(["swap", "a.jpg"]) is None) is off
+    monkeypatch.delenv("OMOTE_NO_CONFINE")
     for command in ("models", "keys", "train", "--help"):
         assert limits_of([command]) is None
     keys.set_timestamp_authority("https://example.org")

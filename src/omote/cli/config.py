@@ -43,32 +43,45 @@ def _defaults_of(group: Any, tables: dict[str, Any], above: tuple[str, ...]) -> 
         if hasattr(command, "commands"):
             result[name] = _defaults_of(command, values, (*above, name))
             continue
-        options = {key.replace("-", "_"): value for key, value in values.items()}
-        unknown = sorted(set(options) - _options(command))
+        known = _spellings(command)
+        unknown = sorted(key for key in values if key.replace("-", "_") not in known)
         if unknown:
             raise UsageError(f"{CONFIG_FILE}: [{place}] has no option '{unknown[0]}'")
-        result[name] = options
+        result[name] = {known[key.replace("-", "_")]: value for key, value in values.items()}
     return result
 
 
 def _check_environment(group: Any) -> None:
     commands = list(_commands(group, ()))
     for name in sorted(os.environ):
-        for words, options in commands:
+        for words, command in commands:
             prefix = "_".join(("OMOTE", *words, "")).upper()
-            if name.startswith(prefix) and name.removeprefix(prefix).lower() not in options:
-                command = " ".join(words)
-                raise UsageError(f"{name}: `omote {command}` has no such option; unset it or mend its name")
+            if name.startswith(prefix) and name not in _variables(command, prefix):
+                named = " ".join(words)
+                raise UsageError(f"{name}: `omote {named}` has no such option; unset it or mend its name")
 
 
-def _commands(group: Any, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-    """All commands at any depth, with their options."""
+def _commands(group: Any, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All commands at any depth."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from _commands(command, (*above, name))
         else:
-            yield (*above, name), _options(command)
+            yield (*above, name), command
 
 
-def _options(command: Any) -> set[str]:
-    return {parameter.name for parameter in command.params}
+def _variables(command: Any, prefix: str) -> set[str]:
+    """Variables of the environment that a command reads."""
+    names: set[str] = set()
+    for option in command.params:
+        given = option.envvar or prefix + option.name.upper()
+        names |= {given} if isinstance(given, str) else set(given)
+    return names
+
+
+def _spellings(command: Any) -> dict[str, str]:
+    """How the options of a command may be written, with underscores, and what typer calls each."""
+    names = {option.name: option.name for option in command.params}
+    for option in command.params:
+        names |= {word.removeprefix("--").replace("-", "_"): option.name for word in option.opts}
+    return names

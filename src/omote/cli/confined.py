@@ -1,5 +1,6 @@
 """Which commands read files that nobody vouches for, and what they may use meanwhile."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from omote.confinement import Limits, half_of_memory
 from omote.trust.home import trust_folder
 
 OFF = "--no-confine"
+_OFF_VARIABLE = "OMOTE_NO_CONFINE"
+_YES = frozenset({"1", "true", "t", "yes", "y", "on"})
+"""What switches an option on in the environment, as typer has it."""
 
 _WRITING = frozenset({"swap", "batch", "faces", "people", "consent", "evaluate"})
 _LOOKING = "verify"
@@ -21,7 +25,7 @@ _FILE_SIZE = 1 << 26
 def limits_of(arguments: Sequence[str]) -> Limits | None:
     """The limits of a command line; None if it reads no foreign media, or the user wants none."""
     command = next((word for word in arguments if not word.startswith("-")), None)
-    if OFF in arguments:
+    if OFF in arguments or os.environ.get(_OFF_VARIABLE, "").strip().lower() in _YES:
         return None
     if command == _LOOKING:
         return Limits(half_of_memory(), _SECONDS, _FILE_SIZE, writable=(), alone=True)

@@ -107,7 +107,10 @@ def swap(
         str | None, typer.Option(help="x264, x265, vp9, av1, prores, ... [default: as the target]")
     ] = None,
     quality: Annotated[float | None, typer.Option(help="0 to 100 [default: visually lossless]")] = None,
-    preset: Annotated[str | None, typer.Option(help="Speed of the encoder, in its own words.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Speed of the encoder: ultrafast ... medium ... veryslow, as x264 names them."),
+    ] = None,
     start: Annotated[float | None, typer.Option(help="Begin at this second of the film.")] = None,
     end: Annotated[float | None, typer.Option(help="End at this second of the film.")] = None,
     detector: options.Detector = "omote-detect",

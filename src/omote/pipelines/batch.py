@@ -81,11 +81,9 @@ def _items(path: Path, place: str, job: Any, common: dict[str, Any], before: int
         raise UsageError(f"{place}: is no table; write [[job]]")
     if missing := [name for name in _PLACES[1:] if name not in job]:
         raise UsageError(f"{place}: names no {missing[0]}")
-    options = {
-        name.replace("-", "_"): value for name, value in {**common, **job}.items() if name not in _PLACES
-    }
+    options = {_setting(name): value for name, value in {**common, **job}.items() if name not in _PLACES}
     if unknown := sorted(set(options) - set(SETTING_NAMES)):
-        raise UsageError(f"{place}: omote swap has no option --{unknown[0].replace('_', '-')}")
+        raise UsageError(f"{place}: a batch has no setting {unknown[0].replace('_', '-')}")
     try:
         settings = SwapSettings(**options)
     except UsageError as error:
@@ -102,6 +100,11 @@ def _items(path: Path, place: str, job: Any, common: dict[str, Any], before: int
         BatchItem(tuple(sources), target, _output(path, place, job["output"], target, number), settings)
         for number, target in enumerate(targets, before + 1)
     ]
+
+
+def _setting(name: str) -> str:
+    """The setting of an option's name; `except` is no name in Python."""
+    return "exclude" if name == "except" else name.replace("-", "_")
 
 
 def _files(path: Path, place: str, given: Any) -> list[Path]:

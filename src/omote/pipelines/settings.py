@@ -123,7 +123,7 @@ class SwapSettings(PeopleSettings):
         allow_no_face: copy a target through in which no face is found, instead of refusing it.
         codec: video encoder (`x264`, `x265`, `vp9`, `av1`, `prores`, ...); the source's family unless said.
         quality: 0..100; visually lossless unless said.
-        preset: speed of the encoder, in the encoder's own words.
+        preset: speed of the encoder, one of x264's nine names from `ultrafast` to `veryslow`, of any encoder.
         threads: frames in work at a time in each process; as many as there are processors for it unless said.
         workers: processes that share the segments of a film; one, or on a cluster as many as it has places,
             unless said.

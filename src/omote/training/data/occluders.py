@@ -15,7 +15,7 @@ from torch import Tensor
 
 from omote.training.data.regions import OCCLUDER
 from omote.training.data.seeds import generator
-from omote.training.data.textures import any_stuff, cloth
+from omote.training.data.textures import any_stuff, cloth, grille
 
 Array = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -53,11 +53,15 @@ def occluded(
     for row in range(len(pixels)):
         random = generator(seed, step, _STREAM + first + row)
         if random.random() < share:
-            worn = random.random() < _WORN
-            cover = draw_shape(random, pixels.shape[-1], (_worn,) if worn else _SHAPES)
-            if worn:
+            kind, side = random.random(), pixels.shape[-1]
+            if kind < _WORN:
+                cover = draw_shape(random, side, (_worn,))
                 stuff = cloth(random, cover, clean[row - 1])
+            elif kind < _WORN + _MICROPHONES:
+                cover = draw_shape(random, side, (_microphone,))
+                stuff = grille(random, cover)
             else:
+                cover = draw_shape(random, side, _SHAPES)
                 stuff = any_stuff(random, cover, clean[row], labels[row], clean[row - 1])
             pixels[row] = pixels[row] * (1 - cover) + stuff * cover
             labels[row][cover > 0.5] = OCCLUDER
@@ -158,9 +162,9 @@ def _leaf(random: Random, canvas: Bytes) -> None:
     _polygon(canvas, middle + far[:, None] * np.stack([np.cos(turns), np.sin(turns)], 1))
 
 
-_SHAPES: tuple[Shape, ...] = (_hand, _hand, _hand, _microphone, _bar, _disc, _leaf)
-_WORN = 0.2
-"""Share of things that are worn masks."""
+_SHAPES: tuple[Shape, ...] = (_hand, _hand, _hand, _bar, _disc, _leaf)
+_WORN, _MICROPHONES = 0.2, 0.15
+"""Share of things that are worn masks, and of microphones, which are made of stuff of their own."""
 
 
 def _step(angle: float) -> npt.NDArray[np.float64]:

@@ -47,6 +47,23 @@ def cloth(random: Random, cover: Array, other: Array) -> Array:
     return lit(random, np.asarray(colour[:, None, None] * pleats, np.float32), cover)
 
 
+def grille(random: Random, cover: Array) -> Array:
+    """Colours (3, S, S) in 0..1 of a microphone: metal with the mesh of its ball, or coloured foam."""
+    side = cover.shape[0]
+    foam = random.random() < 0.3
+    colour = random.uniform(0, 1, 3) if foam else random.uniform(0.03, 0.65) * random.uniform(0.9, 1.1, 3)
+    x, y = np.meshgrid(np.arange(side), np.arange(side))
+    turn, period = random.uniform(0, np.pi), random.uniform(0.012, 0.035) * side
+    across, along = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+    holes = abs(np.sin(np.pi * across / period) * np.sin(np.pi * along / period))
+    depth = 0 if foam else random.choice([0, 0.3, 0.6])
+    top = int(np.flatnonzero((cover > 0.5).any(1))[0])
+    middle = np.flatnonzero(cover[top] > 0.5).mean() + random.uniform(-0.05, 0.05) * side
+    far = np.hypot(x - middle, y - top - random.uniform(0.02, 0.12) * side)
+    shine = random.uniform(0, 0.5) * np.exp(-((far / (random.uniform(0.02, 0.06) * side)) ** 2))
+    return lit(random, np.asarray(colour[:, None, None] * (1 - depth * holes) + shine, np.float32), cover)
+
+
 def lit(random: Random, stuff: Array, cover: Array) -> Array:
     """Colours with some grain, lit from one side, and darker where the thing turns away."""
     side = cover.shape[0]

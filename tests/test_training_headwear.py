@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the training room needs torch")
 
+from omote.training.data import headwear  # noqa: E402
 from omote.training.data.headwear import with_headwear  # noqa: E402
 from omote.training.data.regions import REGIONS  # noqa: E402
 
@@ -61,7 +62,8 @@ def test_a_face_without_brows_or_room_above_them_gets_none():
     assert torch.equal(labels, masks)
 
 
-def test_smooth_hair_is_hair():
+def test_smooth_hair_is_hair(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(headwear, "_WIGS", 0.0)
     squares, masks = heads(8)
     pictures, labels = with_headwear(squares, masks, 0.0, 1.0, 5, 0)
     assert torch.equal(labels, masks)
@@ -73,6 +75,23 @@ def test_smooth_hair_is_hair():
 
     assert roughness(pictures) < 0.5 * roughness(squares)
     assert (pictures[masks == EYE].int() - squares[masks == EYE].int()).abs().max() <= 1
+
+
+def test_a_bob_is_hair_down_to_the_brows_and_the_ears(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(headwear, "_WIGS", 1.0)
+    squares, masks = heads(16)
+    pictures, labels = with_headwear(squares, masks, 0.0, 1.0, 5, 0)
+    changed = labels != masks
+    assert changed.flatten(1).any(1).all()
+    assert (labels[changed] == HAIR).all()
+    assert (labels[masks == EYE] == EYE).all()
+    forehead = masks == SKIN
+    forehead[:, BROWS - 8 :] = False
+    assert (labels[forehead] == HAIR).float().mean() > 0.4
+    beside = torch.arange(SIDE) < 40
+    assert (changed[:, BROWS + 10 :] & beside).flatten(1).any(1).float().mean() > 0.9
+    drawn = pictures[changed].int() - squares[changed].int()
+    assert drawn.abs().float().mean() > 20
 
 
 def test_what_is_drawn_follows_from_seed_step_and_row():

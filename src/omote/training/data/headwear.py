@@ -32,6 +32,8 @@ _LEAST = 0.02
 """Share of the picture that hair must have to be made smooth, and a drawn hat to count as one."""
 _HOOD = 0.3
 """Share of drawn headwear that goes down beside the face."""
+_WIGS = 0.5
+"""Share of smooth hair that is drawn anew, with a fringe and long at the sides."""
 
 
 def with_headwear(
@@ -46,7 +48,7 @@ def with_headwear(
         squares: (B, N, N, 3) uint8.
         masks: (B, N, N) uint8, numbers of `REGIONS`.
         share: of faces that get a hat, 0..1.
-        smooth: of faces whose hair is made smooth, 0..1; with `share` at most 1.
+        smooth: of faces whose hair is made smooth or drawn as a bob, 0..1; with `share` at most 1.
         seed: of the run.
         step: number of the step.
         first: number of the first row in the whole batch.
@@ -63,6 +65,8 @@ def with_headwear(
             continue
         if chance < share:
             _put_on(random, pixels[row], labels[row], clean[row - 1])
+        elif chance < share + smooth * _WIGS:
+            _wig(random, pixels[row], labels[row])
         else:
             _smooth(random, pixels[row], labels[row])
     as_bytes = np.round(pixels.transpose(0, 2, 3, 1) * 255).astype(np.uint8)
@@ -214,6 +218,42 @@ def _smooth(random: Random, pixels: Array, labels: Labels) -> None:
         flat = cv2.GaussianBlur(channel * hair, (0, 0), spread) / weight
         channel[:] = channel * (1 - cover) + gain * (flat + kept * (channel - flat)) * cover
     np.clip(pixels, 0, 1, out=pixels)
+
+
+def _wig(random: Random, pixels: Array, labels: Labels) -> None:
+    """Draw a bob in place: smooth hair with a straight fringe, down to the ears or the shoulders."""
+    head = _measured(labels)
+    if head is None:
+        return
+    width, aside = head.width, abs(head.x)
+    outline = _grown(head.there, random.uniform(0.03, 0.2) * width, random.uniform(0.02, 0.08) * width)
+    fringe = head.brows + random.uniform(-0.6, 0.1) * head.forehead + random.uniform(-0.15, 0.15) * head.x
+    wave = _noise(random, len(labels), 8) * random.uniform(0, 0.02) * width
+    sides = aside + wave > random.uniform(0.36, 0.5) * width
+    ends = head.brows + random.uniform(0.5, 1.6) * width + random.uniform(-0.2, 0.2) * aside
+    covered = outline & ((head.y < fringe + wave) | (sides & (head.y < ends))) & ~np.isin(labels, _FREE)
+    cover = np.asarray(
+        cv2.GaussianBlur(covered.astype(np.float32), (0, 0), random.uniform(0.4, 1.0)), np.float32
+    )
+    coloured = lit(random, _strands(random, pixels, labels, head), cover)
+    pixels[:] = pixels * (1 - cover) + coloured * cover
+    labels[cover > 0.5] = _HAIR
+
+
+def _strands(random: Random, pixels: Array, labels: Labels, head: _Head) -> Array:
+    """Colours (3, N, N) of combed hair: that of the head, black, or a natural one, with a band of gloss."""
+    side, hair, kind = pixels.shape[-1], labels == _HAIR, random.random()
+    if kind < 0.4 and hair.any():
+        colour = pixels[:, hair].mean(1) * random.uniform(0.5, 1.2)
+    elif kind < 0.8:
+        colour = random.uniform(0.02, 0.15) * random.uniform(0.8, 1.2, 3)
+    else:
+        colour = random.uniform(0.2, 0.9) * np.array([1, random.uniform(0.6, 0.95), random.uniform(0.3, 0.9)])
+    combed = cv2.resize(_noise(random, side, 2)[: side // 16], (side, side), interpolation=cv2.INTER_LINEAR)
+    height = head.brows - random.uniform(0.2, 0.9) * head.forehead
+    gloss = random.uniform(0, 0.25) * np.exp(-(((head.y - height) / (0.15 * head.width)) ** 2))
+    strands = 1 + random.uniform(0, 0.35) * combed
+    return np.asarray(colour[:, None, None] * strands + gloss * np.maximum(strands, 0), np.float32)
 
 
 def _grown(flags: Flags, by: float, roundness: float) -> Flags:

@@ -1,8 +1,7 @@
-"""Hats and hoods drawn on heads, and hair made smooth: what tells the one from the other is where it ends.
+"""Hats, hoods and bobs drawn on heads, and hair made smooth: what tells a hat from hair is not where it ends.
 
 Faces that lend their hats (`omote.training.data.lent`) wear them on the forehead for the most part. A network
-that saw only those takes a beret or a hood that leaves hair free for hair, and a bob with a fringe for a
-hat.
+that saw only those takes a beret or a hood that leaves hair free for hair, and a bob with a fringe for a hat.
 """
 
 from dataclasses import dataclass
